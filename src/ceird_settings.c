@@ -1,0 +1,205 @@
+/*
+ * ceird_settings.c - every setting of the server, in one table: ceir.conf, -o, `ceird config` and docs/operations.md come
+ * from it.
+ */
+#include "ceird.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_S 86400LL
+
+const struct setting CEIRD_SETTINGS[] = {
+	{"epp.listen", SETTING_TEXT, "127.0.0.1:7700", 0, 0,
+		"Address and port of the EPP service; IPv6 as [::1]:7700; port 0 takes a free one. RFC 5734 gives EPP port 700."},
+	{"epp.server_id", SETTING_TEXT, "ceir", 0, 0, "Name of the server in its greeting (svID), 3 to 64 characters."},
+	{"epp.max_frame_bytes", SETTING_INT, "1048576", 1024, 64 << 20,
+		"Largest frame taken, header included. A longer one closes the connection."},
+	{"epp.max_sessions", SETTING_INT, "256", 1, 65536, "Connections at once; each has a thread."},
+	{"epp.max_sessions_address", SETTING_INT, "64", 1, 65536, "Connections at once from one address."},
+	{"epp.idle_timeout_s", SETTING_INT, "600", 1, DAY_S, "Seconds without a command after which a session is closed."},
+	{"epp.frame_timeout_s", SETTING_INT, "30", 1, 3600,
+		"Seconds in which a TLS handshake, a frame that has begun, or the sending of an answer must be complete."},
+	{"epp.session_lifetime_s", SETTING_INT, "86400", 10, 30 * DAY_S, "Seconds after which a session is closed even when busy."},
+	{"epp.max_depth", SETTING_INT, "32", 8, 256, "Deepest nesting of XML elements taken."},
+	{"epp.max_names", SETTING_INT, "10000", 1, 100000, "Names in one check; rows in one application command."},
+	{"epp.require_cltrid", SETTING_TEXT, "transforms", 0, 0,
+		"Which commands must bring a clTRID: none, or transforms (those that change something)."},
+	{"registry.svtrid_prefix", SETTING_TEXT, "UKR", 0, 0, "Start of every server transaction id: 1 to 16 capital letters or digits."},
+	{"registry.mode", SETTING_TEXT, "permissive", 0, 0,
+		"What an IMEI never heard of may do on a network: permissive (allowed) or restrictive (prohibited)."},
+	{"registry.max_application_rows", SETTING_INT, "10000000", 1, 100000000, "IMEIs in one application, over all its commands."},
+	{"registry.cache_bytes", SETTING_INT, "268435456", 1 << 20, 1LL << 40, "Page cache of the database's writer."},
+	{"auth.max_failed_logins", SETTING_INT, "3", 1, 100,
+		"Failed logins after which a connection is closed, and after which an account is locked."},
+	{"auth.lock_s", SETTING_INT, "300", 0, 30 * DAY_S, "Seconds an account stays locked."},
+	{"auth.max_sessions_account", SETTING_INT, "64", 1, 65536, "Sessions of one account at once."},
+	{"auth.argon2_memory_kib", SETTING_INT, "65536", 8, 4 << 20,
+		"Memory, in KiB, that checking one password takes (Argon2id). More makes guessing dearer, and logins slower."},
+	{"tls.cert", SETTING_TEXT, "keys/server.crt", 0, 0,
+		"The server's certificate chain (PEM). Paths that are not absolute begin at the data folder."},
+	{"tls.key", SETTING_TEXT, "keys/server.key", 0, 0, "Its private key (PEM), readable by the server's user only."},
+	{"tls.ca", SETTING_TEXT, "keys/ca.crt", 0, 0, "Certificates of who may sign clients' certificates (PEM)."},
+	{"log.format", SETTING_TEXT, "text", 0, 0, "text, or json (one object a line). The log goes to standard error."},
+	{"log.level", SETTING_TEXT, "info", 0, 0, "error, warn, info or debug. Read again on SIGHUP."},
+	{"log.stats_s", SETTING_INT, "300", 0, DAY_S, "Seconds between lines with counters in the log; 0: none."},
+	{"paths.locale", SETTING_TEXT, "", 0, 0,
+		"Folder of the translations. Empty: po beside the program when there is one, else where it was installed."},
+	{.key = NULL},
+};
+
+void ceird_complain(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	fputs("ceird: ", stderr);
+	vfprintf(stderr, format, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+enum ceir_err ceird_path(char out[PATH_MAX], const char *dir, const char *name)
+{
+	int n = name[0] == '/' ? snprintf(out, PATH_MAX, "%s", name) : snprintf(out, PATH_MAX, "%s/%s", dir, name);
+
+	return n < 0 || n >= PATH_MAX ? CEIR_ERANGE : CEIR_OK;
+}
+
+/* Which of two words a setting holds: the first (0) or the second (1). */
+static enum ceir_err settings_word(const struct config *c, const char *key, const char *first, const char *second, bool *is_second)
+{
+	const char *text = config_text(c, key);
+
+	if (strcmp(text, first) != 0 && strcmp(text, second) != 0) {
+		ceird_complain("%s: expected %s or %s, not \"%s\"", key, first, second, text);
+		return CEIR_EINVAL;
+	}
+	*is_second = strcmp(text, second) == 0;
+	return CEIR_OK;
+}
+
+static enum ceir_err settings_prefix(const char *prefix)
+{
+	size_t n = strspn(prefix, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+
+	if (n == 0 || n > 16 || prefix[n] != '\0') {
+		ceird_complain("registry.svtrid_prefix: expected 1 to 16 capital letters or digits, not \"%s\"", prefix);
+		return CEIR_EINVAL;
+	}
+	return CEIR_OK;
+}
+
+static enum ceir_err settings_log(struct ceird_settings *s)
+{
+	const char *level = config_text(s->config, "log.level");
+
+	if (log_level_parse(str_of(level), &s->log_level) != CEIR_OK) {
+		ceird_complain("log.level: expected error, warn, info or debug, not \"%s\"", level);
+		return CEIR_EINVAL;
+	}
+	s->stats_s = (unsigned)config_int(s->config, "log.stats_s");
+	return settings_word(s->config, "log.format", "text", "json", &s->log_json);
+}
+
+static enum ceir_err settings_tls(struct ceird_settings *s, const char *dir)
+{
+	if (ceird_path(s->cert, dir, config_text(s->config, "tls.cert")) != CEIR_OK ||
+		ceird_path(s->key, dir, config_text(s->config, "tls.key")) != CEIR_OK ||
+		ceird_path(s->ca, dir, config_text(s->config, "tls.ca")) != CEIR_OK) {
+		ceird_complain("tls.cert, tls.key, tls.ca: a path is too long");
+		return CEIR_ERANGE;
+	}
+	return CEIR_OK;
+}
+
+static void settings_epp(struct ceird_settings *s)
+{
+	const struct config *c = s->config;
+
+	s->epp = (struct epp_settings){
+		.listen = config_text(c, "epp.listen"),
+		.server_id = config_text(c, "epp.server_id"),
+		.max_frame_bytes = (uint32_t)config_int(c, "epp.max_frame_bytes"),
+		.max_sessions = (unsigned)config_int(c, "epp.max_sessions"),
+		.max_sessions_address = (unsigned)config_int(c, "epp.max_sessions_address"),
+		.idle_timeout_s = (unsigned)config_int(c, "epp.idle_timeout_s"),
+		.frame_timeout_s = (unsigned)config_int(c, "epp.frame_timeout_s"),
+		.session_lifetime_s = (unsigned)config_int(c, "epp.session_lifetime_s"),
+		.max_depth = (unsigned)config_int(c, "epp.max_depth"),
+		.max_names = (unsigned)config_int(c, "epp.max_names"),
+	};
+}
+
+static enum ceir_err settings_registry(struct ceird_settings *s, const char *dir)
+{
+	const struct config *c = s->config;
+	enum ceir_err err;
+
+	s->reg = (struct reg_settings){
+		.dir = dir,
+		.svtrid_prefix = config_text(c, "registry.svtrid_prefix"),
+		.max_failed_logins = (unsigned)config_int(c, "auth.max_failed_logins"),
+		.lock_s = (unsigned)config_int(c, "auth.lock_s"),
+		.max_sessions_account = (unsigned)config_int(c, "auth.max_sessions_account"),
+		.argon2_memory_kib = (unsigned)config_int(c, "auth.argon2_memory_kib"),
+		.max_application_rows = (uint64_t)config_int(c, "registry.max_application_rows"),
+		.cache_bytes = config_int(c, "registry.cache_bytes"),
+	};
+	if ((err = settings_prefix(s->reg.svtrid_prefix)) != CEIR_OK)
+		return err;
+	if ((err = settings_word(c, "registry.mode", "permissive", "restrictive", &s->reg.restrictive)) != CEIR_OK)
+		return err;
+	return settings_word(c, "epp.require_cltrid", "none", "transforms", &s->reg.require_cltrid);
+}
+
+static enum ceir_err settings_map(struct ceird_settings *s, const char *dir)
+{
+	size_t id = strlen(config_text(s->config, "epp.server_id"));
+	enum ceir_err err;
+
+	if (id < 3 || id > 64) { /* RFC 5730: sIDType is 3 to 64 characters */
+		ceird_complain("epp.server_id: expected 3 to 64 characters");
+		return CEIR_ERANGE;
+	}
+	settings_epp(s);
+	s->locale = config_text(s->config, "paths.locale");
+	if ((err = settings_registry(s, dir)) != CEIR_OK || (err = settings_log(s)) != CEIR_OK)
+		return err;
+	return settings_tls(s, dir);
+}
+
+enum ceird_exit ceird_settings_load(struct ceird_settings *s, const struct ceird_args *args, bool from_file)
+{
+	char why[512], path[PATH_MAX];
+	enum ceird_exit result = CEIRD_FAILED;
+
+	*s = (struct ceird_settings){.config = config_new(CEIRD_SETTINGS)};
+	if (!s->config) {
+		ceird_complain("%s", ceir_err_text(CEIR_ENOMEM));
+		return CEIRD_FAILED;
+	}
+	if (from_file && (ceird_path(path, args->dir, "ceir.conf") != CEIR_OK || config_load(s->config, path, why, sizeof why) != CEIR_OK)) {
+		ceird_complain("%s", why);
+		ceird_complain("is %s a data folder made by `ceird init`?", args->dir);
+		goto out;
+	}
+	for (size_t i = 0; i < args->n_set; i++) {
+		if (config_set(s->config, str_of(args->set[i]), why, sizeof why) != CEIR_OK) {
+			ceird_complain("-o %s: %s", args->set[i], why);
+			result = CEIRD_USAGE;
+			goto out;
+		}
+	}
+	if (settings_map(s, args->dir) == CEIR_OK)
+		return CEIRD_DONE;
+out:
+	ceird_settings_free(s);
+	return result;
+}
+
+void ceird_settings_free(struct ceird_settings *s)
+{
+	config_free(s->config);
+	s->config = NULL;
+}

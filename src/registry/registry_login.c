@@ -1,0 +1,278 @@
+/*
+ * registry_login.c - logging in and staying logged in.
+ *
+ * What a stranger can learn is the same for a wrong name, password or certificate: one code, one text, one Argon2 computation.
+ * Failures count against an account only when they come with its certificate (or it needs none), so a stranger cannot lock it.
+ */
+#include <string.h>
+
+#include "registry/registry_internal.h"
+
+#define HASHES_AT_ONCE 2 /* 64 MiB each at the default */
+#define ARGON2_PASSES 2
+
+static size_t memory(const struct registry *r)
+{
+	return (size_t)r->settings.argon2_memory_kib * 1024;
+}
+
+static void hash_turn(struct registry *r)
+{
+	pthread_mutex_lock(&r->hash_lock);
+	while (r->hashing == HASHES_AT_ONCE)
+		pthread_cond_wait(&r->hash_free, &r->hash_lock);
+	r->hashing++;
+	pthread_mutex_unlock(&r->hash_lock);
+}
+
+static void hash_done(struct registry *r)
+{
+	pthread_mutex_lock(&r->hash_lock);
+	r->hashing--;
+	pthread_cond_signal(&r->hash_free);
+	pthread_mutex_unlock(&r->hash_lock);
+}
+
+enum ceir_err reg_password_hash(struct registry *r, struct str password, char *out)
+{
+	hash_turn(r);
+	int rc = crypto_pwhash_str(out, password.p, password.n, ARGON2_PASSES, memory(r));
+	hash_done(r);
+	return rc ? CEIR_ENOMEM : CEIR_OK;
+}
+
+/* hash NULL: there is no such account; the same work is done and the answer is no. */
+static bool password_matches(struct registry *r, struct str password, const struct store_val *hash)
+{
+	char stored[crypto_pwhash_STRBYTES] = {0}, unused[crypto_pwhash_STRBYTES];
+	bool ok = false;
+
+	hash_turn(r);
+	if (hash && hash->s.n < sizeof stored) {
+		memcpy(stored, hash->s.p, hash->s.n);
+		ok = crypto_pwhash_str_verify(stored, password.p, password.n) == 0;
+	} else if (crypto_pwhash_str(unused, password.p, password.n, ARGON2_PASSES, memory(r))) {
+		ok = false;
+	}
+	hash_done(r);
+	return ok;
+}
+
+static enum ceir_err any(void *ctx, const struct store_val *row)
+{
+	(void)row;
+	*(bool *)ctx = true;
+	return CEIR_OK;
+}
+
+/* The connection's certificate is one of the account's; the public's own role needs none. */
+static enum ceir_err certificate_matches(struct store_conn *db, const struct reg_client *client, const struct store_val *account, bool *ok)
+{
+	struct store_filter f[] = {{ACCOUNT_CERT_ACCOUNT, STORE_EQ, account[ACCOUNT_ID]},
+		{ACCOUNT_CERT_SHA256, STORE_EQ, store_blob(client->certificate_sha256, DIGEST)}};
+	struct store_query q = {.table = &STORE_ACCOUNT_CERT, .filters = f, .n_filters = 2, .limit = 1};
+
+	*ok = false;
+	if (client->has_certificate) {
+		enum ceir_err err = store_select(db, &q, any, ok);
+
+		if (err)
+			return err;
+	}
+	if (reg_val_is(account[ACCOUNT_ROLE], "pos") && !client->has_certificate)
+		*ok = true;
+	return CEIR_OK;
+}
+
+static enum reg_role role_of(struct str name)
+{
+	for (unsigned i = REG_ROLE_NONE + 1; i < REG_ROLES; i++)
+		if (str_eq_c(name, reg_role_name(i)))
+			return (enum reg_role)i;
+	return REG_ROLE_NONE;
+}
+
+static void copy_text(char *out, size_t size, struct store_val v)
+{
+	size_t n = v.null ? 0 : v.s.n < size - 1 ? v.s.n : size - 1;
+
+	if (n)
+		memcpy(out, v.s.p, n);
+	out[n] = '\0';
+}
+
+static void become(struct reg_who *who, const struct store_val *account)
+{
+	who->account = account[ACCOUNT_ID].i;
+	who->role = role_of(account[ACCOUNT_ROLE].s);
+	copy_text(who->clid, sizeof who->clid, account[ACCOUNT_CODE]);
+	copy_text(who->importer, sizeof who->importer, account[ACCOUNT_IMPORTER]);
+}
+
+/* ---- the sessions of an account ---- */
+
+static bool enter(struct reg_session *s)
+{
+	struct registry *r = s->r;
+	unsigned n = 0;
+
+	pthread_mutex_lock(&r->sessions_lock);
+	for (const struct reg_session *o = r->sessions; o; o = o->next)
+		n += o->who.account == s->who.account;
+	bool room = n < r->settings.max_sessions_account;
+	if (room) {
+		s->next = r->sessions;
+		r->sessions = s;
+	}
+	pthread_mutex_unlock(&r->sessions_lock);
+	return room;
+}
+
+void reg_session_leave(struct reg_session *s)
+{
+	struct registry *r = s->r;
+
+	pthread_mutex_lock(&r->sessions_lock);
+	for (struct reg_session **p = &r->sessions; *p; p = &(*p)->next)
+		if (*p == s) {
+			*p = s->next;
+			break;
+		}
+	pthread_mutex_unlock(&r->sessions_lock);
+}
+
+/* ---- login ---- */
+
+static enum ceir_err look(struct exec *x, struct reg_attempt *a)
+{
+	const struct reg_login *login = x->c->login;
+	bool certificate = false;
+	bool found = reg_find(x, &STORE_ACCOUNT, login->clid, a->account, &a->err);
+
+	if (!a->err && found)
+		a->err = certificate_matches(x->db, &x->s->client, a->account, &certificate);
+	if (a->err)
+		return a->err;
+	bool matches = password_matches(x->r, login->pw, found ? &a->account[ACCOUNT_PW] : NULL);
+	bool locked = found && !a->account[ACCOUNT_LOCKED_UNTIL].null && a->account[ACCOUNT_LOCKED_UNTIL].i > x->now_us;
+	a->known = found && certificate;
+	a->ok = a->known && matches && !locked && reg_val_is(a->account[ACCOUNT_STATUS], "active");
+	if (a->ok && login->newpw.p)
+		a->err = reg_password_hash(x->r, login->newpw, a->new_hash);
+	return a->err;
+}
+
+/*
+ * Before the writer: everything that takes time. RFC 5730 2.9.1.1; the outcome is written, and takes effect, as a job.
+ */
+enum ceir_err reg_login_prepare(struct exec *x)
+{
+	struct reg_attempt *a = arena_alloc(x->arena, sizeof *a);
+
+	if (!a)
+		return CEIR_ENOMEM;
+	x->attempt = a;
+	a->accounts_version = atomic_load(&x->r->accounts_version);
+	return look(x, a);
+}
+
+static enum ceir_err write_failure(struct exec *x, const struct reg_attempt *a)
+{
+	struct store_val row[ACCOUNT_N];
+	uint32_t mask = 1u << ACCOUNT_FAILS;
+	enum ceir_err err = store_get(x->db, &STORE_ACCOUNT, ACCOUNT_ID, a->account[ACCOUNT_ID], x->arena, row);
+
+	if (err)
+		return err;
+	row[ACCOUNT_FAILS].i++;
+	if (row[ACCOUNT_FAILS].i > x->r->settings.max_failed_logins) {
+		row[ACCOUNT_FAILS] = store_int(0);
+		row[ACCOUNT_LOCKED_UNTIL] = store_int(x->now_us + x->r->settings.lock_s * SECOND_US);
+		mask |= 1u << ACCOUNT_LOCKED_UNTIL;
+	}
+	return store_update(x->db, &STORE_ACCOUNT, row[ACCOUNT_ID].i, mask, row);
+}
+
+static enum ceir_err write_success(struct exec *x, struct reg_attempt *a)
+{
+	uint32_t mask = 1u << ACCOUNT_FAILS | 1u << ACCOUNT_LAST_LOGIN | 1u << ACCOUNT_LOCKED_UNTIL;
+
+	a->account[ACCOUNT_FAILS] = store_int(0);
+	a->account[ACCOUNT_LOCKED_UNTIL] = store_null();
+	a->account[ACCOUNT_LAST_LOGIN] = store_int(x->now_us);
+	if (x->c->login->newpw.p) {
+		a->account[ACCOUNT_PW] = store_text(str_of(a->new_hash));
+		mask |= 1u << ACCOUNT_PW;
+	}
+	return store_update(x->db, &STORE_ACCOUNT, a->account[ACCOUNT_ID].i, mask, a->account);
+}
+
+/* As a job: the counters, the time, the new password. What the session becomes is decided when it is on disk. */
+enum ceir_err reg_login_write(struct exec *x)
+{
+	struct reg_attempt *a = x->attempt;
+	unsigned failures = x->s->failed_logins + 1;
+
+	if (a->full) {
+		x->reply->code = REG_LIMIT_CLOSING;
+		return CEIR_OK;
+	}
+	if (a->ok)
+		return write_success(x, a);
+	x->reply->code = failures > x->r->settings.max_failed_logins ? REG_AUTH_CLOSING : REG_AUTHENTICATION;
+	return a->known ? write_failure(x, a) : CEIR_OK;
+}
+
+/* Takes the session's place before the job, because a reply cannot be taken back after it. */
+void reg_login_claim(struct exec *x)
+{
+	struct reg_attempt *a = x->attempt;
+
+	if (!a->ok)
+		return;
+	/* As of before the account was read, so that a change in between is seen at the next command. */
+	x->s->accounts_version = a->accounts_version;
+	become(&x->s->who, a->account);
+	a->full = !enter(x->s);
+	if (a->full)
+		x->s->who = (struct reg_who){0};
+}
+
+void reg_login_finish(struct exec *x, bool written)
+{
+	struct reg_attempt *a = x->attempt;
+
+	if (a->ok && !a->full && written) {
+		x->s->lang = x->c->login->lang;
+		x->s->failed_logins = 0;
+		return;
+	}
+	if (a->ok && !a->full)
+		reg_session_leave(x->s);
+	x->s->who = (struct reg_who){0};
+	x->s->failed_logins += written && !a->full;
+	x->s->ended = x->reply->code == REG_AUTH_CLOSING || x->reply->code == REG_LIMIT_CLOSING;
+}
+
+/* ---- staying logged in ---- */
+
+bool reg_session_valid(struct reg_session *s, struct arena *arena)
+{
+	uint64_t version = atomic_load(&s->r->accounts_version);
+	struct store_val row[ACCOUNT_N];
+	bool certificate = false;
+
+	if (version == s->accounts_version)
+		return true;
+	struct store_conn *db = store_reader(s->r->store);
+	if (!db)
+		return false;
+	enum ceir_err err = store_get(db, &STORE_ACCOUNT, ACCOUNT_ID, store_int(s->who.account), arena, row);
+	if (!err)
+		err = certificate_matches(db, &s->client, row, &certificate);
+	store_reader_done(s->r->store, db);
+	if (err || !certificate || !reg_val_is(row[ACCOUNT_STATUS], "active"))
+		return false;
+	s->accounts_version = version;
+	return true;
+}

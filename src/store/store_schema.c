@@ -1,0 +1,114 @@
+/*
+ * store_schema.c - the tables. The DDL of the register's tables is generated from the same column lists that every query is
+ * built from, so the two cannot differ. Times are microseconds since 1970 (UTC), dates are days since 1970-01-01, prices are
+ * ten-thousandths, an IMEI is its 14 digits as a number.
+ *
+ * References between papers (permit -> importer, position -> certificate) are by public key, which never changes: what an
+ * auditor reads with the sqlite3 shell is what stood in the command.
+ */
+#include "store/store_internal.h"
+
+#define INT(col) {.name = col, .type = STORE_INT}
+#define TEXT(col) {.name = col, .type = STORE_TEXT}
+#define NEED_INT(col) {.name = col, .type = STORE_INT, .constraint = "NOT NULL"}
+#define NEED_TEXT(col) {.name = col, .type = STORE_TEXT, .constraint = "NOT NULL"}
+#define KEY_TEXT(col) {.name = col, .type = STORE_TEXT, .constraint = "NOT NULL UNIQUE"}
+#define HISTORY TEXT("cr_id"), INT("cr_at"), TEXT("up_id"), INT("up_at")
+
+#define TABLE(symbol, table, count, cols, idx) \
+	const struct store_table symbol = {.name = table, .columns = cols, .n = count, .indexes = idx}; \
+	_Static_assert(sizeof(cols) / sizeof((cols)[0]) == count, table)
+
+static const struct store_column importer_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("name"), TEXT("address"), TEXT("country"),
+	TEXT("email"), TEXT("voice"), NEED_TEXT("status"), HISTORY};
+TABLE(STORE_IMPORTER, "importer", IMPORTER_N, importer_columns, "CREATE INDEX importer_name ON importer(name)");
+
+static const struct store_column permit_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("importer"), NEED_INT("issued"), NEED_INT("ex"),
+	NEED_TEXT("status"), HISTORY};
+TABLE(STORE_PERMIT, "permit", PERMIT_N, permit_columns, "CREATE INDEX permit_importer ON permit(importer)");
+
+static const struct store_column position_columns[] = {INT("id"), NEED_INT("number"), NEED_INT("permit"), NEED_TEXT("certificate"),
+	NEED_TEXT("manufacturer"), NEED_TEXT("model"), NEED_TEXT("country"), NEED_INT("quantity"), NEED_INT("price"), NEED_TEXT("currency"),
+	NEED_INT("used")};
+TABLE(STORE_POSITION, "position", POSITION_N, position_columns, "CREATE UNIQUE INDEX position_number ON position(permit, number);"
+	"CREATE INDEX position_certificate ON position(certificate)");
+
+static const struct store_column certificate_columns[] = {INT("id"), KEY_TEXT("code"), NEED_INT("issued"), NEED_INT("ex"), TEXT("holder"),
+	NEED_TEXT("manufacturer"), NEED_TEXT("model"), NEED_TEXT("status"), HISTORY};
+TABLE(STORE_CERTIFICATE, "certificate", CERTIFICATE_N, certificate_columns, NULL);
+
+static const struct store_column certificate_tac_columns[] = {INT("id"), NEED_INT("tac"), NEED_INT("certificate")};
+TABLE(STORE_CERTIFICATE_TAC, "certificate_tac", CERTIFICATE_TAC_N, certificate_tac_columns,
+	"CREATE UNIQUE INDEX certificate_tac_pair ON certificate_tac(certificate, tac);"
+	"CREATE INDEX certificate_tac_tac ON certificate_tac(tac)");
+
+static const struct store_column tac_columns[] = {INT("id"), {.name = "code", .type = STORE_INT, .constraint = "NOT NULL UNIQUE"},
+	NEED_TEXT("manufacturer"), NEED_TEXT("model"), TEXT("brand"), TEXT("type"), TEXT("rat"), INT("sims"), INT("allocated"),
+	NEED_TEXT("status"), HISTORY};
+TABLE(STORE_TAC, "tac", TAC_N, tac_columns, "CREATE INDEX tac_manufacturer ON tac(manufacturer, model)");
+
+/*
+ * next_part: the last line that has a result. tx: audit number of its submission. Parts are numbered by their first line.
+ */
+static const struct store_column application_columns[] = {INT("id"), KEY_TEXT("code"), TEXT("importer"), TEXT("permit"), INT("position"),
+	NEED_TEXT("kind"), TEXT("reference"), NEED_TEXT("status"), NEED_INT("rows"), NEED_INT("devices"), NEED_INT("accepted"),
+	NEED_INT("refused"), NEED_INT("next_part"), NEED_INT("tx"), TEXT("cr_id"), INT("cr_at"), INT("submitted_at"), INT("done_at"),
+	TEXT("up_id"), INT("up_at")};
+TABLE(STORE_APPLICATION, "application", APPLICATION_N, application_columns,
+	"CREATE INDEX application_submitted ON application(id) WHERE status = 'submitted';"
+	"CREATE INDEX application_permit ON application(permit);CREATE INDEX application_importer ON application(importer);"
+	"CREATE INDEX application_cr ON application(cr_id)");
+
+/* next_at: when the clock must look at it next (begin or end of its time); NULL when never. */
+static const struct store_column listing_columns[] = {INT("id"), KEY_TEXT("code"), INT("imei"), INT("tac"), NEED_TEXT("colour"),
+	NEED_TEXT("reason"), NEED_TEXT("ground"), TEXT("pair"), TEXT("imsi"), TEXT("msisdn"), NEED_INT("since"), INT("until"), TEXT("stage"),
+	NEED_TEXT("status"), NEED_TEXT("role"), INT("next_at"), HISTORY, TEXT("end_id"), INT("end_at"), TEXT("end_ground")};
+TABLE(STORE_LISTING, "listing", LISTING_N, listing_columns, "CREATE INDEX listing_imei ON listing(imei) WHERE imei IS NOT NULL;"
+	"CREATE INDEX listing_tac ON listing(tac) WHERE tac IS NOT NULL;CREATE INDEX listing_next ON listing(next_at) WHERE next_at IS NOT NULL");
+
+static const struct store_column account_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("role"), NEED_TEXT("pw"), TEXT("importer"),
+	TEXT("operator"), NEED_TEXT("status"), NEED_INT("fails"), INT("locked_until"), INT("last_login"), HISTORY};
+TABLE(STORE_ACCOUNT, "account", ACCOUNT_N, account_columns, NULL);
+
+static const struct store_column account_cert_columns[] = {INT("id"), {.name = "sha256", .type = STORE_BLOB, .constraint = "NOT NULL"},
+	NEED_INT("account")};
+TABLE(STORE_ACCOUNT_CERT, "account_cert", ACCOUNT_CERT_N, account_cert_columns,
+	"CREATE UNIQUE INDEX account_cert_pair ON account_cert(account, sha256)");
+
+static const struct store_column tag_columns[] = {INT("id"), NEED_INT("imei"), NEED_TEXT("type"), NEED_TEXT("value")};
+TABLE(STORE_TAG, "tag", TAG_N, tag_columns, "CREATE UNIQUE INDEX tag_imei ON tag(imei, type, value)");
+
+static const struct store_column transfer_columns[] = {INT("id"), NEED_INT("imei"), NEED_TEXT("from_importer"), NEED_TEXT("to_importer"),
+	NEED_TEXT("status"), NEED_TEXT("re_id"), NEED_INT("re_at"), TEXT("ac_id"), INT("ac_at")};
+TABLE(STORE_TRANSFER, "transfer", TRANSFER_N, transfer_columns, "CREATE INDEX transfer_imei ON transfer(imei)");
+
+/* The audit log; store_audit.c defines the hash. The index by clTRID is what a client asks by after a lost connection. */
+static const struct store_column audit_columns[] = {INT("seq"), NEED_INT("at"), TEXT("account"), TEXT("role"),
+	{.name = "certificate", .type = STORE_BLOB}, TEXT("address"), TEXT("cltrid"), NEED_TEXT("verb"), TEXT("object"), TEXT("name"),
+	NEED_INT("code"), {.name = "request", .type = STORE_BLOB, .constraint = "NOT NULL"},
+	{.name = "response", .type = STORE_BLOB, .constraint = "NOT NULL"}, {.name = "hash", .type = STORE_BLOB, .constraint = "NOT NULL"}};
+TABLE(STORE_AUDIT, "audit", AUDIT_N, audit_columns, "CREATE INDEX audit_at ON audit(at);"
+	"CREATE INDEX audit_cltrid ON audit(cltrid) WHERE cltrid IS NOT NULL");
+
+const struct store_table *const store_tables[] = {&STORE_IMPORTER, &STORE_PERMIT, &STORE_POSITION, &STORE_CERTIFICATE,
+	&STORE_CERTIFICATE_TAC, &STORE_TAC, &STORE_APPLICATION, &STORE_LISTING, &STORE_ACCOUNT, &STORE_ACCOUNT_CERT, &STORE_TAG,
+	&STORE_TRANSFER, &STORE_AUDIT, NULL};
+
+/*
+ * imei: one row for every IMEI that is a device or ever stood on a list. Columns that are NULL in most rows stand last and
+ * cost a byte each: a row takes about 30 bytes, and fifty million must fit. state: 1 = registration withdrawn.
+ */
+const char store_extra_ddl[] =
+	"CREATE TABLE imei(imei INTEGER PRIMARY KEY, verdict INTEGER NOT NULL, chg INTEGER NOT NULL, application INTEGER, device INTEGER,"
+	" owner INTEGER, state INTEGER);"
+	"CREATE INDEX imei_device ON imei(device) WHERE device IS NOT NULL;"
+	"CREATE INDEX imei_owner ON imei(owner) WHERE owner IS NOT NULL;"
+	"CREATE TABLE change(seq INTEGER PRIMARY KEY, imei INTEGER NOT NULL, verdict INTEGER NOT NULL, at INTEGER NOT NULL,"
+	" tx INTEGER NOT NULL, scope INTEGER);"
+	"CREATE TABLE application_part(application INTEGER NOT NULL, number INTEGER NOT NULL, first_line INTEGER NOT NULL,"
+	" rows INTEGER NOT NULL, results BLOB, data BLOB NOT NULL, PRIMARY KEY(application, number));"
+	"CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, at INTEGER NOT NULL, kind INTEGER NOT NULL,"
+	" a0 TEXT, a1 TEXT, a2 TEXT, a3 TEXT);"
+	"CREATE INDEX message_account ON message(account, id);"
+	"CREATE TABLE ripple(id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, code TEXT NOT NULL, application INTEGER NOT NULL,"
+	" part INTEGER NOT NULL, tx INTEGER NOT NULL);";

@@ -1,0 +1,87 @@
+/* store_verify.c - does the register agree with itself? What only SQL can see; the registry checks the rules on top. */
+#include <string.h>
+
+#include "store/store_internal.h"
+
+struct check {
+	const char *sql;   /* selects what is wrong: column 0 a number to name it by */
+	const char *fault;
+};
+
+#define SHOWN 20 /* lines of one kind of fault; more say nothing new */
+
+static enum ceir_err run_check(struct store_conn *c, const struct check *check, store_report report, void *ctx, bool *faulty)
+{
+	sqlite3_stmt *s = store_sql(c, check->sql);
+	char line[200];
+	int rc, n = 0;
+
+	if (!s)
+		return CEIR_ESTORE;
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW && n < SHOWN) {
+		snprintf(line, sizeof line, "%s: %lld", check->fault, (long long)sqlite3_column_int64(s, 0));
+		report(ctx, line);
+		*faulty = true;
+		n++;
+	}
+	if (n == SHOWN)
+		report(ctx, "... and more of this kind");
+	sqlite3_reset(s);
+	return n == SHOWN ? CEIR_OK : store_fail(c, rc, check->fault);
+}
+
+static enum ceir_err integrity(struct store_conn *c, store_report report, void *ctx, bool *faulty)
+{
+	sqlite3_stmt *s = store_sql(c, "PRAGMA integrity_check(20)");
+	char line[240];
+	int rc;
+
+	if (!s)
+		return CEIR_ECORRUPT;
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(s, 0);
+
+		if (text && strcmp(text, "ok") == 0)
+			continue;
+		snprintf(line, sizeof line, "database: %s", text ? text : "unreadable");
+		report(ctx, line);
+		*faulty = true;
+	}
+	sqlite3_reset(s);
+	return store_fail(c, rc, "integrity_check");
+}
+
+enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
+{
+	static const struct check checks[] = {
+		{"SELECT max(seq) FROM change HAVING max(seq) <> count(*) OR min(seq) <> 1",
+			"change log: sequence numbers have gaps; the last is"},
+		{"SELECT i.imei FROM imei i LEFT JOIN change c ON c.seq = i.chg WHERE c.seq IS NULL OR c.imei <> i.imei OR c.verdict <> i.verdict"
+			" OR c.scope IS NOT NULL",
+			"IMEI whose verdict is not that of its last change"},
+		{"SELECT c.seq FROM change c LEFT JOIN imei i ON i.imei = c.imei WHERE c.scope IS NULL AND (i.imei IS NULL OR i.chg < c.seq)",
+			"change behind the one its IMEI names as the last"},
+		{"SELECT seq FROM change WHERE tx > (SELECT coalesce(max(seq), 0) FROM audit)",
+			"change whose transaction is missing from the audit log"},
+		{"SELECT i.imei FROM imei i LEFT JOIN application a ON a.id = i.application WHERE i.application IS NOT NULL AND a.id IS NULL",
+			"IMEI registered by an application that does not exist"},
+		{"SELECT p.application FROM application_part p LEFT JOIN application a ON a.id = p.application WHERE a.id IS NULL",
+			"rows of an application that does not exist"},
+		{"SELECT p.id FROM permit p LEFT JOIN importer i ON i.code = p.importer WHERE i.id IS NULL", "permit of an unknown importer"},
+		{"SELECT o.id FROM position o LEFT JOIN permit p ON p.id = o.permit WHERE p.id IS NULL", "position of an unknown permit"},
+		{"SELECT id FROM position WHERE used > quantity OR used < 0", "position whose quantity is exceeded"},
+		{"SELECT o.id FROM position o LEFT JOIN certificate c ON c.code = o.certificate WHERE c.id IS NULL",
+			"position of an unknown certificate"},
+		{"SELECT m.id FROM message m LEFT JOIN account a ON a.id = m.account WHERE a.id IS NULL", "message of an unknown account"},
+	};
+	bool faulty = false;
+	enum ceir_err err = integrity(c, report, ctx, &faulty);
+
+	/* A damaged database can stop the other checks: they say so, and the rest still runs. */
+	for (size_t i = 0; i < CEIR_COUNT(checks); i++)
+		if (run_check(c, &checks[i], report, ctx, &faulty)) {
+			report(ctx, "database: a check could not be completed (see the log)");
+			faulty = true;
+		}
+	return err ? err : faulty ? CEIR_ECORRUPT : CEIR_OK;
+}
