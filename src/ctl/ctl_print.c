@@ -73,6 +73,25 @@ static void print_line(FILE *to, const char *key, const char *value, size_t inde
 	fputc('\n', to);
 }
 
+/* Values of a field that repeats, one below the other. */
+static void print_list(FILE *to, const char *key, const json_t *list, size_t indent, size_t width)
+{
+	size_t i;
+	json_t *e;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, e) {
+		char *text = value_text(e);
+		if (i == 0) {
+			print_line(to, key, text ? text : "", indent, width);
+		} else {
+			pad(to, indent + width + 3);
+			ctl_print_text(to, text ? text : "");
+			fputc('\n', to);
+		}
+		free(text);
+	}
+}
+
 static void print_level(FILE *to, const json_t *object, size_t indent);
 
 static void print_group(FILE *to, const char *key, const json_t *group, size_t indent)
@@ -97,6 +116,8 @@ static void print_level(FILE *to, const json_t *object, size_t indent)
 		} else if (json_is_array(v) && json_is_object(json_array_get(v, 0))) {
 			json_array_foreach(v, i, e)
 				print_group(to, key, e, indent);
+		} else if (json_is_array(v)) {
+			print_list(to, key, v, indent, width);
 		} else {
 			char *text = value_text(v);
 			print_line(to, key, text ? text : "", indent, width);
@@ -124,31 +145,50 @@ static const json_t *cell(const struct column *c, const json_t *row)
 	return c->inner ? json_object_get(v, c->inner) : v;
 }
 
-static void column_add(struct column *columns, size_t *n, const char *key, const char *inner, const json_t *v)
+/* "reason", or "state.reason" for a field of a group. */
+static char *heading(const struct column *c)
 {
-	size_t i = 0;
-	char *text = value_text(v);
+	struct buf b = BUF_INIT(0);
+
+	buf_c(&b, c->key);
+	buf_c(&b, c->inner ? "." : "");
+	buf_c(&b, c->inner ? c->inner : "");
+	buf_char(&b, '\0');
+	return b.failed ? (buf_free(&b), NULL) : b.p;
+}
+
+static size_t width_free(char *text)
+{
 	size_t width = text ? width_of(text) : 0;
 
 	free(text);
+	return width;
+}
+
+static void column_add(struct column *columns, size_t *n, const char *key, const char *inner, const json_t *v)
+{
+	size_t i = 0, width = width_free(value_text(v));
+
 	while (i < *n && (strcmp(columns[i].key, key) != 0 || (inner != NULL) != (columns[i].inner != NULL) ||
 		(inner && strcmp(columns[i].inner, inner) != 0)))
 		i++;
 	if (i == COLUMNS_MAX)
 		return;
-	if (i == *n)
-		columns[(*n)++] = (struct column){key, inner, width_of(inner ? inner : key)};
+	if (i == *n) {
+		columns[(*n)++] = (struct column){key, inner, 0};
+		columns[i].width = width_free(heading(&columns[i]));
+	}
 	if (width > columns[i].width)
 		columns[i].width = width;
 }
 
+/* row NULL: the headings. */
 static void print_row(FILE *to, const struct column *columns, size_t n, const json_t *row)
 {
 	for (size_t i = 0; i < n; i++) {
-		const char *heading = columns[i].inner ? columns[i].inner : columns[i].key;
 		const json_t *v = row ? cell(&columns[i], row) : NULL;
-		char *text = v ? value_text(v) : NULL;
-		const char *shown = text ? text : row ? "" : heading;
+		char *text = v ? value_text(v) : row ? NULL : heading(&columns[i]);
+		const char *shown = text ? text : "";
 
 		ctl_print_text(to, shown);
 		if (i + 1 < n)

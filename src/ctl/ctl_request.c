@@ -344,6 +344,15 @@ static enum ceir_err put_filters(struct buf *b, struct ctl_args *a, char *why, s
 	return CEIR_OK;
 }
 
+/* What pages are sorted by when only the direction was said: the key where that can be, as without any wish. */
+static const char *sort_default(const struct reg_object *o)
+{
+	for (const struct reg_field *f = o->fields; f->name; f++)
+		if (f->flags & REG_SORT)
+			return f->name;
+	return o->fields->name;
+}
+
 enum ceir_err ctl_request_query(struct buf *b, const struct reg_object *o, struct ctl_args *a, struct str cursor, char *why, size_t why_size)
 {
 	const char *sort = ctl_args_value(a, "sort"), *limit = ctl_args_value(a, "limit"), *given = ctl_args_value(a, "cursor");
@@ -356,7 +365,7 @@ enum ceir_err ctl_request_query(struct buf *b, const struct reg_object *o, struc
 	err = put_filters(b, a, why, why_size);
 	if (sort || descending) {
 		buf_printf(b, "<query:sort order=\"%s\">", descending ? "desc" : "asc");
-		ctl_xml_text(b, str_of(sort ? sort : o->fields->name));
+		ctl_xml_text(b, str_of(sort ? sort : sort_default(o)));
 		buf_c(b, "</query:sort>");
 	}
 	if (limit)

@@ -22,8 +22,9 @@
 
 /* What is kept of an answered command until its answer may leave. */
 struct epp_answer {
+	size_t at;           /* where in `out` its answer begins */
 	bool greeting;
-	uint8_t cltrid_n;
+	uint16_t cltrid_n;
 	char cltrid[64 * 4]; /* 64 characters of at most 4 bytes */
 	char svtrid[REG_SVTRID_MAX];
 };
@@ -39,19 +40,35 @@ static void session_end(struct epp_session *s, enum reg_code code, const char *w
 
 /* ---- answers --------------------------------------------------------------------------------------------------------------------- */
 
+/* The door may render an answer again, over one it has taken back: what was kept of that goes too. */
+static void session_drop_taken_back(struct epp_session *s, size_t from)
+{
+	struct epp_answer last;
+
+	while (s->batch.n >= sizeof last) {
+		memcpy(&last, s->batch.p + s->batch.n - sizeof last, sizeof last);
+		if (last.at < from)
+			return;
+		s->batch.n -= sizeof last;
+	}
+}
+
 /* Called by the door, perhaps on its writer's thread, while this session's thread waits in reg_execute(). */
 static void session_render(void *face, const struct reg_command *c, const struct reg_reply *reply, struct buf *out)
 {
 	struct epp_session *s = face;
-	struct epp_answer a = {.greeting = c->verb == REG_HELLO && reply->code == REG_DONE};
+	struct epp_answer a = {.at = out->n, .greeting = c->verb == REG_HELLO && reply->code == REG_DONE};
+	/* A login is answered in the language it asks for, before the session has it. */
+	size_t lang = c->login ? c->login->lang : reg_session_lang(s->door);
 
-	if (c->cltrid.n <= sizeof a.cltrid) {
+	session_drop_taken_back(s, out->n);
+	if (c->cltrid.n > 0 && c->cltrid.n <= sizeof a.cltrid) {
 		memcpy(a.cltrid, c->cltrid.p, c->cltrid.n);
-		a.cltrid_n = (uint8_t)(c->cltrid.n - (c->cltrid.n == sizeof a.cltrid));
+		a.cltrid_n = (uint16_t)c->cltrid.n;
 	}
 	memcpy(a.svtrid, reply->svtrid, sizeof a.svtrid);
 	buf_put(&s->batch, &a, sizeof a);
-	epp_render(s->server->settings.server_id, reg_session_lang(s->door), c, reply, out);
+	epp_render(s->server->settings.server_id, lang, c, reply, out);
 }
 
 /* The answers that may not leave are replaced: 2400 for each command, in their order. */

@@ -498,6 +498,11 @@ void epp_xml_read(struct epp_parser *p, struct str xml)
 	p->doc = xmlCtxtReadMemory(p->ctxt, xml.p, (int)xml.n, NULL, NULL,
 		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
 	p->no_memory |= p->ctxt->errNo == XML_ERR_NO_MEMORY;
+	/* A prefix that is not declared is no error of XML 1.0, and libxml2 goes on; but no element of EPP can be meant. */
+	if (p->doc && !p->ctxt->nsWellFormed) {
+		xmlFreeDoc(p->doc);
+		p->doc = NULL;
+	}
 }
 
 void epp_xml_done(struct epp_parser *p, size_t frame_bytes)

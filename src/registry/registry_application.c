@@ -94,8 +94,10 @@ static void submit(struct exec *x, struct store_val *app)
 
 static enum ceir_err first_status(struct exec *x, struct store_val *app)
 {
+	/* Without a word about it: what has rows is submitted, what has none waits for them. */
+	if (app[APPLICATION_STATUS].null && !x->c->n_devices)
+		app[APPLICATION_STATUS] = store_text(STR("staged"));
 	bool staged = reg_val_is(app[APPLICATION_STATUS], "staged");
-
 	if (!app[APPLICATION_STATUS].null && !staged && !reg_val_is(app[APPLICATION_STATUS], "submitted"))
 		return reg_refuse(x, REG_RANGE, "status", app[APPLICATION_STATUS].s, N_("A new application is staged or submitted"));
 	if (staged)

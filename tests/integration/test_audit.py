@@ -156,7 +156,8 @@ class Audit(Test):
         body = object_command("check", "imei", "<imei:name>%s</imei:name>" % SCREEN_IMEI)
         s.send_bytes(b"".join(Session.frame(document(body, "EACH-%03d" % i)) for i in range(100)))
         answers = [s.receive() for _ in range(100)]
-        log = {t["id"]: t for t in self.admin.all("transaction", [("clTRID", "ge", "EACH-000"), ("clTRID", "le", "EACH-099")], limit=1000)}
+        log = {t["id"]: t for t in self.admin.all("transaction", [("clTRID", "ge", "EACH-000"), ("clTRID", "le", "EACH-099")],
+                                                  limit=1000)}
         self.assertEqual([log[a.svtrid]["clTRID"] for a in answers], ["EACH-%03d" % i for i in range(100)])
 
     def test_the_chain(self):

@@ -10,8 +10,8 @@ import stat
 import threading
 import time
 
-from harness import (CEIRCTL, CEIRD, FAST, ROOT, SCREEN_IMEI, Server, TIMEOUT, Test, World, eventually, folder, main,
-                     run, sqlite)
+from harness import (Closed, Session, document, CEIRCTL, CEIRD, FAST, ROOT, SCREEN_IMEI, Server, TIMEOUT, Test, World,
+                     eventually, folder, main, run, sqlite)
 
 
 def mode(path):
@@ -24,7 +24,8 @@ class Init(Test):
         run(CEIRD, "init", dir, check=0)
         self.assertEqual(mode(dir), 0o700)
         self.assertEqual(mode(os.path.join(dir, "keys")), 0o700)
-        for name in ("ceir.conf", "ceir.db", "keys/ca.crt", "keys/ca.key", "keys/server.crt", "keys/server.key", "keys/admin.crt",
+        for name in ("ceir.conf", "ceir.db", "keys/ca.crt", "keys/ca.key", "keys/server.crt", "keys/server.key",
+                     "keys/admin.crt",
                      "keys/admin.key", "keys/admin.password"):
             self.assertTrue(os.path.isfile(os.path.join(dir, name)), name)
         for name in ("ceir.db", "keys/ca.key", "keys/server.key", "keys/admin.key", "keys/admin.password"):
@@ -95,13 +96,27 @@ class Run(Test):
                 self.assertEqual(server.process.wait(TIMEOUT), 0)
             self.assertEqual(server.verify().returncode, 0)
 
-    def test_sigterm_tells_waiting_sessions_why(self):
+    def test_sigterm_answers_what_is_pending(self):
+        """What was sent before is answered in order: done, or 2500 and the end. A session without a command under way is closed."""
         server = Server()
-        s = server.admin()
+        idle, busy = server.admin(), server.admin()
+        ids = ["STOP-%03d" % i for i in range(300)]
+        frames = [Session.frame(document('<poll op="req"/>', i)) for i in ids]
+        busy.send_bytes(b"".join(frames))
         server.process.send_signal(signal.SIGTERM)
-        self.assertEqual(s.receive().code, 2500)
-        self.assertTrue(s.closed())
+        answers = []
+        try:
+            while len(answers) < len(ids):
+                answers.append(busy.receive())
+        except Closed:
+            pass
+        self.assertEqual([a.cltrid for a in answers], ids[:len(answers)])
+        codes = [a.code for a in answers]
+        self.assertEqual(set(codes[:-1]) - {1300}, set())
+        self.assertTrue(not codes or codes[-1] in (1300, 2500), codes)
+        self.assertTrue(idle.closed())
         self.assertEqual(server.process.wait(TIMEOUT), 0)
+        self.assertEqual(server.verify().returncode, 0)
 
     def test_sigterm_with_a_silent_peer(self):
         server = Server()
@@ -143,7 +158,8 @@ class Run(Test):
 
     def test_wrong_settings(self):
         other = Server(start=False)
-        for o in ("epp.listen", "epp.nonsense=1", "nonsense=1", "epp.max_sessions=many", "epp.max_sessions=0", "registry.mode=strict",
+        for o in ("epp.listen", "epp.nonsense=1", "nonsense=1", "epp.max_sessions=many", "epp.max_sessions=0",
+                  "registry.mode=strict",
                   "epp.listen=nonsense", "epp.listen=127.0.0.1:99999", "log.level=loud", "registry.svtrid_prefix=a b"):
             p = run(CEIRD, "run", other.dir, "-o", o, timeout=TIMEOUT)
             self.assertIn(p.returncode, (1, 2), "%s\n%s" % (o, p.stderr))
@@ -189,7 +205,8 @@ class Verify(Test):
         importer, lea = world.session("importer1"), world.session("lea1")
         world.ok(importer.submit([SCREEN_IMEI], "CT07-287/062", 1)[0], 1000, 1001)
         for n in range(3):
-            world.ok(lea.create("listing", {"imei": SCREEN_IMEI, "colour": "black", "reason": "stolen", "ground": "case %d" % n}))
+            world.ok(lea.create("listing", {"imei": SCREEN_IMEI, "colour": "black", "reason": "stolen",
+                                            "ground": "case %d" % n}))
         world.close()
         cls.origin = world.server.dir
 
@@ -329,7 +346,8 @@ class Ctl(Test):
         self.assertIn(SCREEN_IMEI, p.stdout)
 
     def test_1_refused(self):
-        p = self.server.ctl("listing", "create", "--imei", SCREEN_IMEI, "--colour", "black", "--reason", "stolen", "--ground", "x", check=1)
+        p = self.server.ctl("listing", "create", "--imei", SCREEN_IMEI, "--colour", "black", "--reason", "stolen", "--ground",
+                            "x", check=1)
         self.assertIn("2201", p.stdout + p.stderr)
 
     def test_1_not_found(self):
@@ -345,7 +363,8 @@ class Ctl(Test):
         self.server.ctl("imei", "check", SCREEN_IMEI, account="lea1", check=0)
 
     def test_2_usage(self):
-        for args in ([], ["nonsense"], ["imei"], ["imei", "nonsense", "x"], ["imei", "check"], ["listing", "create", "--nonsense", "1"],
+        for args in ([], ["nonsense"], ["imei"], ["imei", "nonsense", "x"], ["imei", "check"],
+                     ["listing", "create", "--nonsense", "1"],
                      ["permit", "info"]):
             p = self.server.ctl(*args)
             self.assertEqual(p.returncode, 2, "%s\n%s%s" % (args, p.stdout, p.stderr))
@@ -355,14 +374,16 @@ class Ctl(Test):
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         key = self.server.key("admin")
-        p = run(CEIRCTL, "--host", "127.0.0.1", "--port", port, "--ca", self.server.ca, "--cert", key + ".crt", "--key", key + ".key",
+        p = run(CEIRCTL, "--host", "127.0.0.1", "--port", port, "--ca", self.server.ca, "--cert", key + ".crt", "--key",
+                key + ".key",
                 "--user", "admin", "--password-file", key + ".password", "imei", "check", SCREEN_IMEI, check=3)
         self.assertTrue(p.stderr.strip())
 
     def test_3_another_authority(self):
         other = Server(start=False)
         key = self.server.key("admin")
-        run(CEIRCTL, "--host", self.server.host, "--port", self.server.port, "--ca", other.ca, "--cert", key + ".crt", "--key", key + ".key",
+        run(CEIRCTL, "--host", self.server.host, "--port", self.server.port, "--ca", other.ca, "--cert", key + ".crt", "--key",
+            key + ".key",
             "--user", "admin", "--password-file", key + ".password", "imei", "check", SCREEN_IMEI, check=3)
 
     def test_json(self):
@@ -379,7 +400,8 @@ class Ctl(Test):
         name = 'A "quoted" <name> & більше \\ '.strip()
         self.server.ctl("importer", "create", "--id", "100200", "--name", name, account="customs1", check=0)
         doc = json.loads(self.server.ctl("--json", "importer", "info", "100200", check=0).stdout)
-        self.assertIn(name, re.sub(r'\\u([0-9a-f]{4})', lambda m: chr(int(m.group(1), 16)), json.dumps(doc, ensure_ascii=False)).replace(
+        self.assertIn(name, re.sub(r'\\u([0-9a-f]{4})', lambda m: chr(int(m.group(1), 16)),
+                                   json.dumps(doc, ensure_ascii=False)).replace(
             '\\"', '"').replace("\\\\", "\\"))
 
     def test_raw_epp_with_the_customers_sample(self):

@@ -63,11 +63,13 @@ class Lister(Writer):
     def next(self):
         if len(self.open) > 20:
             id = self.open.pop(0)
-            return (object_command("delete", "listing", "<listing:id>%s</listing:id><listing:ground>%s-%05d</listing:ground>" % (
+            return (object_command("delete", "listing",
+                                   "<listing:id>%s</listing:id><listing:ground>%s-%05d</listing:ground>" % (
                 id, self.name, self.n - 1)), ("end", id))
         number = imei("35999999", self.serial)
         self.serial += 1
-        return (object_command("create", "listing", "<listing:imei>%s</listing:imei><listing:colour>black</listing:colour><listing:reason>stolen"
+        return (object_command("create", "listing",
+                               "<listing:imei>%s</listing:imei><listing:colour>black</listing:colour><listing:reason>stolen"
                                "</listing:reason><listing:ground>%s-%05d</listing:ground>" % (number, self.name, self.n - 1)),
                 ("create", number))
 
@@ -99,7 +101,8 @@ class Stager(Writer):
         self.application = application
 
     def next(self):
-        return object_command("update", "application", "<application:id>%s</application:id><application:add>%s</application:add>" % (
+        return object_command("update", "application",
+                              "<application:id>%s</application:id><application:add>%s</application:add>" % (
             self.application, devices_xml([imei(TAC, 1)] * 3))), 3
 
 
@@ -130,7 +133,8 @@ class Crash(Test):
 
     def round(self, n):
         w = self.world
-        staged = application_id(w.ok(w.session("importer1").create("application", {"permit": PERMIT, "position": 1, "status": "staged"})))
+        staged = application_id(w.ok(w.session("importer1").create("application", {"permit": PERMIT, "position": 1,
+                                                                                   "status": "staged"})))
         last = w.session("admin").page("transaction", sort="seq", descending=True, limit=1).items[0]
         writers = [Lister(w.fresh("lea1"), "L%d-%d" % (n, i), first=1 + n * 20000 + i * 5000) for i in range(3)]
         writers.append(Applicant(w.fresh("importer1"), "A%d" % n, first=1 + n * 10000))

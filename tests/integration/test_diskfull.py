@@ -15,7 +15,8 @@ DISK_MIB = 48
 def small_disk():
     """A folder on a file system of its own, or the reason why there can be none."""
     path = folder("ceir-disk-")
-    p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=0700" % DISK_MIB, "none", path], capture_output=True, text=True)
+    p = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=0700" % DISK_MIB, "none", path], capture_output=True,
+                       text=True)
     return (path, None) if p.returncode == 0 else (None, "no small file system: %s" % p.stderr.strip())
 
 
@@ -158,7 +159,8 @@ class DiskFull(Test):
         """What was accepted is worked off when there is space again, once."""
         importer, customs = self.world.session("importer1"), self.world.session("customs1")
         n = 5000
-        self.code(customs.create("permit", {"id": "FULL-1", "importer": "8978140007623", "issued": "2016-01-01", "exDate": "2035-12-31",
+        self.code(customs.create("permit", {"id": "FULL-1", "importer": "8978140007623", "issued": "2016-01-01",
+                                            "exDate": "2035-12-31",
                                             "position": position(quantity=n)}), 1000)
         r = self.code(importer.create("application", {"permit": "FULL-1", "position": 1, "status": "staged"},
                                       extra=devices_xml([imei(TAC, 100000 + i) for i in range(n)])), 1000)

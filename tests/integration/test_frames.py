@@ -18,7 +18,8 @@ FRAME_TIMEOUT = 2
 class Base(Test):
     @classmethod
     def setUpClass(cls):
-        cls.world = World(options=["epp.frame_timeout_s=%d" % FRAME_TIMEOUT, "epp.max_frame_bytes=65536", "epp.max_sessions_address=200",
+        cls.world = World(options=["epp.frame_timeout_s=%d" % FRAME_TIMEOUT, "epp.max_frame_bytes=65536",
+                                   "epp.max_sessions_address=200",
                                    "log.level=info"])
         cls.server = cls.world.server
 
@@ -213,7 +214,8 @@ class Strangers(Base):
 
     def test_threads_and_files_go_away(self):
         def count():
-            return (len(os.listdir("/proc/%d/task" % self.server.process.pid)), len(os.listdir("/proc/%d/fd" % self.server.process.pid)))
+            return (len(os.listdir("/proc/%d/task" % self.server.process.pid)),
+                    len(os.listdir("/proc/%d/fd" % self.server.process.pid)))
         self.world.session("lea1")
         time.sleep(FRAME_TIMEOUT + 1)
         before = count()
@@ -240,7 +242,8 @@ class Tls(Base):
             return version
 
     def s_client(self, *args):
-        p = subprocess.run(["openssl", "s_client", "-connect", "%s:%d" % (self.server.host, self.server.port), "-CAfile", self.server.ca,
+        p = subprocess.run(["openssl", "s_client", "-connect", "%s:%d" % (self.server.host, self.server.port), "-CAfile",
+                            self.server.ca,
                             "-servername", "localhost", *args], input=b"Q\n", capture_output=True, timeout=60 * SLOW)
         return p.stdout.decode("utf-8", "replace") + p.stderr.decode("utf-8", "replace")
 
@@ -262,19 +265,22 @@ class Tls(Base):
             self.assertNotRegex(out, r"New, TLSv1", cipher)
 
     def authority(self, dir):
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", dir + "/ca.key", "-out",
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            dir + "/ca.key", "-out",
             dir + "/ca.crt", "-days", "2", "-subj", "/CN=Another authority", check=0)
         return dir + "/ca"
 
     def client(self, dir, ca, name, *dates):
-        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "%s/%s.key" % (dir, name), "-out",
+        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+            "%s/%s.key" % (dir, name), "-out",
             "%s/%s.csr" % (dir, name), "-subj", "/CN=" + name, check=0)
         for f in ("index.txt", "index.txt.attr"):
             open(os.path.join(dir, f), "w", encoding="ascii").close()
         with open(os.path.join(dir, "ca.cnf"), "w", encoding="ascii") as f:
             f.write("[ca]\ndefault_ca=a\n[a]\ndatabase=%s/index.txt\nnew_certs_dir=%s\nrand_serial=yes\ndefault_md=sha256\npolicy=p\n"
                     "unique_subject=no\n[p]\ncommonName=supplied\n[x]\nbasicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n" % (dir, dir))
-        run("openssl", "ca", "-batch", "-config", dir + "/ca.cnf", "-extensions", "x", "-cert", ca + ".crt", "-keyfile", ca + ".key", "-in",
+        run("openssl", "ca", "-batch", "-config", dir + "/ca.cnf", "-extensions", "x", "-cert", ca + ".crt", "-keyfile",
+            ca + ".key", "-in",
             "%s/%s.csr" % (dir, name), "-out", "%s/%s.crt" % (dir, name), "-notext", *dates, check=0)
         return os.path.join(dir, name)
 
@@ -302,11 +308,13 @@ class Tls(Base):
 
     def test_expired(self):
         dir = folder()
-        self.refused(self.client(dir, self.server.key("ca"), "stale", "-startdate", "20200101000000Z", "-enddate", "20210101000000Z"))
+        self.refused(self.client(dir, self.server.key("ca"), "stale", "-startdate", "20200101000000Z", "-enddate",
+                                 "20210101000000Z"))
 
     def test_not_yet_valid(self):
         dir = folder()
-        self.refused(self.client(dir, self.server.key("ca"), "early", "-startdate", "20400101000000Z", "-enddate", "20410101000000Z"))
+        self.refused(self.client(dir, self.server.key("ca"), "early", "-startdate", "20400101000000Z", "-enddate",
+                                 "20410101000000Z"))
 
     def test_expires_during_the_session(self):
         """A long session may outlive its certificate: it ends with the next command (operations.md, Roll-over)."""

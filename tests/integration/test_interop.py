@@ -23,8 +23,10 @@ class NetEpp(Test):
         w.ok(w.session("importer1").submit([SCREEN_IMEI], PERMIT, 1)[0], 1000, 1001)
         w.session("importer1").logout()
         key = w.server.key("importer1")
-        p = subprocess.run(["/usr/bin/perl", os.path.join(HERE, "interop_net_epp.pl"), w.server.host, str(w.server.port), w.server.ca,
-                            key + ".crt", key + ".key", "importer1", PASSWORD, os.path.join(ROOT, "examples/epp-check-request.xml")],
+        p = subprocess.run(["/usr/bin/perl", os.path.join(HERE, "interop_net_epp.pl"), w.server.host, str(w.server.port),
+                            w.server.ca,
+                            key + ".crt", key + ".key", "importer1", PASSWORD, os.path.join(ROOT,
+                                                                                            "examples/epp-check-request.xml")],
                            capture_output=True, text=True, timeout=4 * TIMEOUT, env=dict(os.environ, PERL_UNICODE=""))
         self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
         self.assertGreater(p.stdout.count("\nok "), 25)

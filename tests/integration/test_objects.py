@@ -45,7 +45,8 @@ class Importers(Base):
 
     def test_life(self):
         s = self.customs
-        fields = {"id": "2000", "name": "Імпортер & Co <\"ТОВ\">", "address": "1 Main St", "country": "UA", "email": "a@b.example",
+        fields = {"id": "2000", "name": "Імпортер & Co <\"ТОВ\">", "address": "1 Main St", "country": "UA",
+                  "email": "a@b.example",
                   "voice": "+380.441234567"}
         self.assertTrue(self.avail(s, "importer", "2000"))
         r = self.code(s.create("importer", fields), 1000)
@@ -128,16 +129,20 @@ class Permits(Base):
 
     def test_bad_values(self):
         self.bad(self.customs, "permit", self.GOOD, [
-            ("issued", "2016-02-30", 2005), ("issued", "2015-02-29", 2005), ("issued", "16-01-01", 2005), ("issued", "2016-13-01", 2005),
-            ("issued", "2016-1-1", 2005), ("issued", "01.01.2016", 2005), ("issued", "", 2005), ("issued", "1899-12-31", 2004, 2005),
+            ("issued", "2016-02-30", 2005), ("issued", "2015-02-29", 2005), ("issued", "16-01-01", 2005), ("issued",
+                                                                                                           "2016-13-01", 2005),
+            ("issued", "2016-1-1", 2005), ("issued", "01.01.2016", 2005), ("issued", "", 2005), ("issued", "1899-12-31", 2004,
+                                                                                                 2005),
             ("exDate", "2035-04-31", 2005), ("exDate", "2016-01-01Z", 2005), ("exDate", "2015-12-31", 2004, 2306),
-            ("importer", "no-such-importer", 2303, 2306, 2305), ("importer", "x" * 33, 2005), ("id", "x" * 65, 2005), ("id", "", 2005),
+            ("importer", "no-such-importer", 2303, 2306, 2305), ("importer", "x" * 33, 2005), ("id", "x" * 65, 2005), ("id", "",
+                                                                                                                       2005),
             ("status", "nonsense", 2004, 2005)])
 
     def test_bad_positions(self):
         for field, value, *codes in [
                 ("price", "-1", 2005, 2004), ("price", "1e3", 2005), ("price", "1,5", 2005), ("price", "0.00001", 2005, 2004),
-                ("price", "1000000000000", 2004, 2005), ("price", "9" * 40, 2004, 2005), ("price", "", 2005), ("price", "NaN", 2005),
+                ("price", "1000000000000", 2004, 2005), ("price", "9" * 40, 2004, 2005), ("price", "", 2005), ("price", "NaN",
+                                                                                                               2005),
                 ("price", "INF", 2005), ("price", ".5", 2005),
                 ("currency", "UA", 2005), ("currency", "uah", 2005), ("currency", "ZZZ", 2004, 2005, 2306),
                 ("country", "KOR", 2005), ("country", "XX", 2004, 2005, 2306),
@@ -145,12 +150,14 @@ class Permits(Base):
                 ("quantity", "1.5", 2005), ("quantity", "ten", 2005), ("number", "100001", 2004), ("number", "-1", 2005),
                 ("model", LONG, 2005), ("certificate", "no-such-certificate", 2303, 2306, 2305)]:
             with self.subTest(field=field, value=value):
-                r = self.code(self.customs.create("permit", dict(self.GOOD, position=dict(position(), **{field: value}))), *codes)
+                r = self.code(self.customs.create("permit", dict(self.GOOD, position=dict(position(), **{field: value}))),
+                              *codes)
                 self.detail(r, field)
         self.code(self.customs.info("permit", "PB-1"), 2303)
 
     def test_largest_values(self):
-        self.code(self.customs.create("permit", dict(self.GOOD, id="P" * 64, position=position(100000, price="999999999999.9999",
+        self.code(self.customs.create("permit",
+                                      dict(self.GOOD, id="P" * 64, position=position(100000, price="999999999999.9999",
                                                                                              quantity=100000000))), 1000)
         f = self.customs.info("permit", "P" * 64).fields()["position"]
         self.assertEqual((f["price"], f["quantity"], f["number"]), ("999999999999.9999", "100000000", "100000"))
@@ -163,7 +170,8 @@ class Permits(Base):
                 self.detail(self.code(r, 2003), field)
 
     def test_the_same_position_twice(self):
-        self.code(self.customs.create("permit", dict(self.GOOD, id="PD-1", position=[position(1), position(1)])), 2302, 2306, 2004, 2005)
+        self.code(self.customs.create("permit", dict(self.GOOD, id="PD-1", position=[position(1), position(1)])), 2302, 2306,
+                  2004, 2005)
         self.code(self.customs.info("permit", "PD-1"), 2303)
         self.code(self.customs.update("permit", PERMIT, add={"position": position(1)}), 2302, 2306, 2004)
 
@@ -223,7 +231,8 @@ class Certificates(Base):
         self.code(s.create("certificate", good), 1000)
         f = s.info("certificate", "CA-1").fields()
         self.assertEqual((f["status"], f["holder"], sorted(f["tac"])), ("valid", "Holder", ["35148820", "35154900"]))
-        self.code(s.update("certificate", "CA-1", add={"tac": "35148821"}, rem={"tac": "35154900"}, chg={"holder": "Other"}), 1000)
+        self.code(s.update("certificate", "CA-1", add={"tac": "35148821"}, rem={"tac": "35154900"}, chg={"holder": "Other"}),
+                  1000)
         f = s.info("certificate", "CA-1").fields()
         self.assertEqual((f["holder"], sorted(f["tac"])), ("Other", ["35148820", "35148821"]))
         r = self.code(s.renew("certificate", "CA-1", EX, "2041-01-01"), 1000)
@@ -234,7 +243,8 @@ class Certificates(Base):
 
     def test_bad_values(self):
         self.bad(self.nra, "certificate", self.GOOD, [
-            ("issued", "2100-02-29", 2005), ("exDate", "2015-01-01", 2004, 2306), ("tac", "1234567", 2005), ("tac", "123456789", 2005),
+            ("issued", "2100-02-29", 2005), ("exDate", "2015-01-01", 2004, 2306), ("tac", "1234567", 2005), ("tac", "123456789",
+                                                                                                             2005),
             ("tac", "1234567x", 2005), ("model", "", 2005), ("manufacturer", LONG, 2005), ("status", "valid ish", 2004, 2005)])
 
     def test_missing(self):
@@ -257,7 +267,8 @@ class Tacs(Base):
 
     def test_life(self):
         s = self.nra
-        good = {"id": "01124500", "manufacturer": "Apple", "model": "iPhone", "brand": "iPhone", "type": "smartphone", "rat": "GSM", "sims": 1,
+        good = {"id": "01124500", "manufacturer": "Apple", "model": "iPhone", "brand": "iPhone", "type": "smartphone",
+                "rat": "GSM", "sims": 1,
                 "allocated": "2007-06-01"}
         self.assertTrue(self.avail(s, "tac", "01124500"))
         self.code(s.create("tac", good), 1000)
@@ -271,7 +282,8 @@ class Tacs(Base):
         self.code(s.info("tac", "01124500"), 2303)
 
     def test_bad_values(self):
-        self.bad(self.nra, "tac", self.GOOD, [("sims", "6", 2004), ("sims", "-1", 2005), ("sims", "x", 2005), ("allocated", "2007-06-31", 2005),
+        self.bad(self.nra, "tac", self.GOOD, [("sims", "6", 2004), ("sims", "-1", 2005), ("sims", "x", 2005),
+                                              ("allocated", "2007-06-31", 2005),
                                               ("model", "", 2005), ("brand", LONG, 2005), ("status", "x", 2004, 2005)])
         for id in ("1234567", "123456789", "1234567x", "", "12 45678", "-1234567"):
             self.detail(self.code(self.nra.create("tac", dict(self.GOOD, id=id)), 2005), "id")
@@ -301,7 +313,8 @@ class Accounts(Base):
         self.assertEqual((f["role"], f["status"], f["crID"]), ("lea", "active", "admin"))
         self.assertEqual(sorted(c.lower() for c in f["certificate"]), sorted([fp, "cd" * 32]))
         self.assertNotIn("pw", f)
-        self.code(s.update("account", "acct1", rem={"certificate": fp}, chg={"status": "suspended", "pw": "Another.horse-7"}), 1000)
+        self.code(s.update("account", "acct1", rem={"certificate": fp}, chg={"status": "suspended", "pw": "Another.horse-7"}),
+                  1000)
         f = s.info("account", "acct1").fields()
         self.assertEqual((f["status"], f["certificate"]), ("suspended", "cd" * 32))
         self.code(s.delete("account", "acct1"), 1000)
@@ -369,7 +382,8 @@ class Listings(Base):
         self.assertEqual((f["stage"], f["ground"], f["upID"]), ("confirmed", "case 100001, court", "lea1"))
         self.code(s.delete("listing", id, extra="<listing:ground>recovered</listing:ground>"), 1000)
         f = s.info("listing", id).fields()
-        self.assertEqual((f["status"], f["endID"], f["endGround"], f["ground"]), ("ended", "lea1", "recovered", "case 100001, court"))
+        self.assertEqual((f["status"], f["endID"], f["endGround"], f["ground"]), ("ended", "lea1", "recovered",
+                                                                                  "case 100001, court"))
         self.assertTrue(f["endDate"])
         self.code(s.delete("listing", id, extra="<listing:ground>again</listing:ground>"), 2304)
         self.code(s.update("listing", id, chg={"stage": "provisional"}), 2304)
@@ -390,8 +404,10 @@ class Listings(Base):
         self.bad(self.lea, "listing", self.good(100002), [
             ("colour", "red", 2004, 2005), ("reason", "dislike", 2004, 2005), ("ground", "", 2005), ("ground", LONG, 2005),
             ("stage", "x", 2004, 2005), ("since", "2026-02-30T00:00:00Z", 2005), ("since", "2026-01-01", 2005),
-            ("since", "2026-01-01T25:00:00Z", 2005), ("until", "yesterday", 2005), ("until", "2020-01-01T00:00:00Z", 2004, 2306)])
-        for bad in ("35210605054420", "3521060505442033", "352106050544204", "35210605054420A", "", "000000000000000", "111111111111116"):
+            ("since", "2026-01-01T25:00:00Z", 2005), ("until", "yesterday", 2005), ("until", "2020-01-01T00:00:00Z", 2004,
+                                                                                    2306)])
+        for bad in ("35210605054420", "3521060505442033", "352106050544204", "35210605054420A", "", "000000000000000",
+                    "111111111111116"):
             r = self.code(self.lea.create("listing", self.good(100002, imei=bad)), 2005, 2004, 2306)
             self.detail(r, "imei")
         self.assertEqual(self.admin.page("listing", [("imei", imei(TAC, 100002))]).items, [])
@@ -431,13 +447,15 @@ class Devices(Base):
     def test_life(self):
         s = self.importer1
         a, b = imei(TAC, 200001), imei(TAC, 200002)
-        r = self.code(s.create("imei", {"name": a, "imei": b, "permit": PERMIT, "position": 1, "tag": {"type": "serial", "value": "SN1"}}), 1000)
+        r = self.code(s.create("imei", {"name": a, "imei": b, "permit": PERMIT, "position": 1,
+                                        "tag": {"type": "serial", "value": "SN1"}}), 1000)
         self.assertEqual(r.fields()["name"], a)
         for name, other in ((a, b), (b, a)):
             f = s.info("imei", name).fields()
             self.assertEqual((f["name"], f["imei"], f["status"], f["state"]["colour"]), (name, other, "registered", "white"))
         self.assertEqual(s.info("imei", a).fields()["tag"], {"type": "serial", "value": "SN1"})
-        self.code(s.update("imei", a, add={"tag": {"type": "meid", "value": "A1000012345678"}}, rem={"tag": {"type": "serial"}}), 1000)
+        self.code(s.update("imei", a, add={"tag": {"type": "meid", "value": "A1000012345678"}},
+                           rem={"tag": {"type": "serial"}}), 1000)
         self.assertEqual(s.info("imei", a).fields()["tag"], {"type": "meid", "value": "A1000012345678"})
         self.code(s.create("imei", {"name": a, "permit": PERMIT, "position": 1}), 2302)
         self.code(s.create("imei", {"name": b, "permit": PERMIT, "position": 1}), 2302)
@@ -457,7 +475,8 @@ class Devices(Base):
         self.code(s.create("imei", {"name": good, "permit": PERMIT, "position": 77}), 2303, 2306)
         self.code(s.create("imei", {"name": good, "position": 1}), 2003)
         self.code(s.create("imei", {"name": good, "permit": PERMIT}), 2003)
-        self.code(s.create("imei", {"name": good, "imei": [imei(TAC, 200010 + i) for i in range(1, 6)], "permit": PERMIT, "position": 1}),
+        self.code(s.create("imei", {"name": good, "imei": [imei(TAC, 200010 + i) for i in range(1, 6)], "permit": PERMIT,
+                                    "position": 1}),
                   2306, 2004)
         self.code(s.create("imei", {"name": good, "imei": good, "permit": PERMIT, "position": 1}), 2306, 2302, 2004)
         self.code(s.create("imei", {"name": imei("35148820", 1), "permit": PERMIT, "position": 1}), 2306)  # another model
@@ -485,7 +504,8 @@ class Devices(Base):
         s = self.importer1
         number = imei(TAC, 200040)
         self.code(s.create("imei", {"name": number, "permit": PERMIT, "position": 1}), 1000)
-        v = s.verdicts(number, imei(TAC, 200041), number[:14], number + "0", "abc", number[:14] + str((int(number[14]) + 1) % 10))
+        v = s.verdicts(number, imei(TAC, 200041), number[:14], number + "0", "abc",
+                       number[:14] + str((int(number[14]) + 1) % 10))
         self.assertEqual(v[number], (False, "Object exists", "white", "registered"))
         self.assertEqual(v[imei(TAC, 200041)], (True, None, "unknown", "never-heard"))
         for name in v:
@@ -506,8 +526,10 @@ class Queries(Base):
         for i in range(25):
             w.ok(cls.nra.create("tac", {"id": "3590%04d" % i, "manufacturer": "Maker %d" % (i % 3), "model": "Model %02d" % i,
                                         "type": "tablet" if i % 2 else "modem"}))
-            w.ok(cls.customs.create("importer", {"id": "Q%03d" % i, "name": "Name %02d" % (24 - i), "country": "UA" if i % 2 else "PL"}))
-            w.ok(cls.lea.create("listing", {"imei": imei("35900000", i + 1), "colour": "black" if i % 2 else "grey", "reason": "lost",
+            w.ok(cls.customs.create("importer", {"id": "Q%03d" % i, "name": "Name %02d" % (24 - i),
+                                                 "country": "UA" if i % 2 else "PL"}))
+            w.ok(cls.lea.create("listing", {"imei": imei("35900000", i + 1), "colour": "black" if i % 2 else "grey",
+                                            "reason": "lost",
                                             "ground": "q"}))
         w.ok(cls.importer1.submit([imei(TAC, 300000 + i) for i in range(25)], PERMIT, 1)[0], 1000, 1001)
 
@@ -554,7 +576,8 @@ class Queries(Base):
         self.assertEqual([i["id"] for i in q.all("importer", [("name", "Name 07")])], ["Q017"])
         self.assertEqual([i["id"] for i in q.all("tac", [("id", "ge", "35900005"), ("id", "lt", "35900008")])],
                          ["35900005", "35900006", "35900007"])
-        self.assertEqual([i["id"] for i in q.all("tac", [("id", "gt", "35900005"), ("id", "le", "35900007")])], ["35900006", "35900007"])
+        self.assertEqual([i["id"] for i in q.all("tac", [("id", "gt", "35900005"), ("id", "le", "35900007")])],
+                         ["35900006", "35900007"])
         self.assertEqual(len(q.all("tac", [("manufacturer", "Maker 1"), ("type", "ne", "modem")], limit=2)), 4)
         self.assertEqual(len(q.all("listing", [("colour", "grey")], limit=5)), 13)
         self.assertEqual([i["imei"] for i in q.all("listing", [("imei", imei("35900000", 7))])], [imei("35900000", 7)])
@@ -572,7 +595,8 @@ class Queries(Base):
     def test_filters_that_are_wrong(self):
         q = self.admin
         for obj, f in (("importer", ("address", "x")), ("permit", ("exDate", "2030-02-30")), ("listing", ("colour", "red")),
-                       ("listing", ("imei", "12")), ("account", ("pw", PASSWORD)), ("transaction", ("seq", "x")), ("tac", ("id", "eq", "123"))):
+                       ("listing", ("imei", "12")), ("account", ("pw", PASSWORD)), ("transaction", ("seq", "x")), ("tac",
+                               ("id", "eq", "123"))):
             with self.subTest(object=obj, filter=f):
                 self.code(q.query(obj, [f]), 2004, 2005, 2306, 2102)
 

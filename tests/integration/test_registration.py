@@ -37,7 +37,8 @@ class Base(Test):
         return [imei(tac, 400000 + first + i) for i in range(n)]
 
     def permit(self, id, importer=IMPORTER, issued="2016-01-01", ex="2035-12-31", **pos):
-        self.code(self.customs.create("permit", {"id": id, "importer": importer, "issued": issued, "exDate": ex, "position": position(**pos)}),
+        self.code(self.customs.create("permit", {"id": id, "importer": importer, "issued": issued, "exDate": ex,
+                                                 "position": position(**pos)}),
                   1000)
         return id
 
@@ -100,7 +101,8 @@ class Screen(Base):
 class Applications(Base):
     def test_in_one_command(self):
         numbers = self.imeis(20)
-        r = self.importer.create("application", {"permit": PERMIT, "position": 1, "reference": "our-1"}, extra=devices_xml(numbers))
+        r = self.importer.create("application", {"permit": PERMIT, "position": 1, "reference": "our-1"},
+                                 extra=devices_xml(numbers))
         self.code(r, 1001)
         id = application_id(r)
         f = self.importer.wait_application(id).fields()
@@ -113,7 +115,8 @@ class Applications(Base):
 
     def test_staged(self):
         numbers = self.imeis(30)
-        id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"}), 1000))
+        id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1,
+                                                                           "status": "staged"}), 1000))
         for i in range(0, 30, 10):
             self.code(self.importer.update("application", id, add=devices_xml(numbers[i:i + 10])), 1000)
         f = self.importer.info("application", id).fields()
@@ -126,13 +129,15 @@ class Applications(Base):
         self.code(self.importer.update("application", id, chg={"status": "submitted"}), 2304)
 
     def test_staged_without_rows(self):
-        id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"}), 1000))
+        id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1,
+                                                                           "status": "staged"}), 1000))
         self.code(self.importer.update("application", id, chg={"status": "submitted"}), 2304, 2003)
         self.code(self.importer.create("application", {"permit": PERMIT, "position": 1}), 2003)
 
     def test_withdrawn_before_it_is_submitted(self):
         numbers = self.imeis(2)
-        r = self.code(self.importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"}, extra=devices_xml(numbers)), 1000)
+        r = self.code(self.importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"},
+                                           extra=devices_xml(numbers)), 1000)
         id = application_id(r)
         self.code(self.importer.delete("application", id), 1000)
         self.assertEqual(self.importer.info("application", id).fields()["status"], "withdrawn")
@@ -147,12 +152,15 @@ class Applications(Base):
     def test_papers_that_do_not_fit(self):
         d = devices_xml(self.imeis(1))
         for fields, code in (({"permit": "no-such-permit", "position": 1}, 2303), ({"permit": PERMIT, "position": 99}, 2303),
-                             ({"position": 1}, 2003), ({"permit": PERMIT}, 2003), ({"permit": PERMIT, "position": 100001}, 2004),
-                             ({"permit": PERMIT, "position": "first"}, 2005), ({"permit": PERMIT, "position": 1, "status": "done"}, 2004)):
+                             ({"position": 1}, 2003), ({"permit": PERMIT}, 2003), ({"permit": PERMIT, "position": 100001},
+                                                                                   2004),
+                             ({"permit": PERMIT, "position": "first"}, 2005), ({"permit": PERMIT, "position": 1,
+                                                                                "status": "done"}, 2004)):
             self.code(self.importer.create("application", fields, extra=d), code)
 
     def test_somebody_elses_permit(self):
-        self.code(self.other.create("application", {"permit": PERMIT, "position": 1}, extra=devices_xml(self.imeis(1))), 2303, 2201)
+        self.code(self.other.create("application", {"permit": PERMIT, "position": 1}, extra=devices_xml(self.imeis(1))), 2303,
+                  2201)
 
     def test_somebody_elses_application(self):
         id, _, _ = self.apply(self.imeis(1))
@@ -200,7 +208,8 @@ class Applications(Base):
         n = less(40000, 4000)
         numbers = [imei("35210605", 1 + i) for i in range(n)]
         self.permit("MANY-1", quantity=n)
-        id = application_id(self.code(self.importer.create("application", {"permit": "MANY-1", "position": 1, "status": "staged"}), 1000))
+        id = application_id(self.code(self.importer.create("application", {"permit": "MANY-1", "position": 1,
+                                                                           "status": "staged"}), 1000))
         for i in range(0, n, 5000):
             self.code(self.importer.update("application", id, add=devices_xml(numbers[i:i + 5000])), 1000)
         self.code(self.importer.update("application", id, chg={"status": "submitted"}), 1000, 1001)
@@ -214,8 +223,10 @@ class Applications(Base):
 class Refusals(Base):
     def test_form(self):
         good = self.imeis(1)[0]
-        for bad, code in ((good[:14], "too-short"), (good + "0", "too-long"), (bad_luhn(good), "luhn"), (good[:14] + "x", "not-digits"),
-                          ("3521O6050544203", "not-digits"), ("000000000000000", "all-same"), ("", "empty"), (good[:13], "too-short"),
+        for bad, code in ((good[:14], "too-short"), (good + "0", "too-long"), (bad_luhn(good), "luhn"),
+                          (good[:14] + "x", "not-digits"),
+                          ("3521O6050544203", "not-digits"), ("000000000000000", "all-same"), ("", "empty"), (good[:13],
+                                                                                                              "too-short"),
                           (good + "00", "too-long")):
             with self.subTest(imei=bad):
                 self.refused(bad, code)
@@ -232,7 +243,8 @@ class Refusals(Base):
         self.refused(imei("86999999", 1), "tac-unknown")
 
     def test_tac_withdrawn(self):
-        self.code(self.nra.create("tac", {"id": "35210699", "manufacturer": "Samsung", "model": "GT-P3100", "status": "withdrawn"}), 1000)
+        self.code(self.nra.create("tac", {"id": "35210699", "manufacturer": "Samsung", "model": "GT-P3100",
+                                          "status": "withdrawn"}), 1000)
         self.refused(imei("35210699", 1), "tac-withdrawn")
 
     def test_another_model(self):
@@ -252,7 +264,8 @@ class Refusals(Base):
 
     def test_twice_in_one_application_far_apart(self):
         numbers = self.imeis(1)
-        id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"}), 1000))
+        id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1,
+                                                                           "status": "staged"}), 1000))
         for _ in range(3):
             self.code(self.importer.update("application", id, add=devices_xml(numbers)), 1000)
         self.importer.update("application", id, chg={"status": "submitted"})
@@ -313,7 +326,8 @@ class Refusals(Base):
             self.code(self.customs.update("importer", IMPORTER2, chg={"status": "active"}), 1000)
 
     def test_position_taken_away_after_submitting(self):
-        self.code(self.customs.create("permit", {"id": "POS-1", "importer": IMPORTER, "issued": "2016-01-01", "exDate": "2035-12-31",
+        self.code(self.customs.create("permit", {"id": "POS-1", "importer": IMPORTER, "issued": "2016-01-01",
+                                                 "exDate": "2035-12-31",
                                                  "position": [position(1), position(2)]}), 1000)
         r = self.code(self.importer.create("application", {"permit": "POS-1", "position": 2, "status": "staged"},
                                            extra=devices_xml(self.imeis(1))), 1000)
@@ -445,7 +459,8 @@ class Csv(Base):
         path = os.path.join(folder(), "application.csv")
         with open(path, "wb") as f:
             f.write(data if isinstance(data, bytes) else data.encode())
-        return self.world.server.ctl("application", "submit", path, "--permit", PERMIT, "--position", "1", *more, account="importer1", check=check,
+        return self.world.server.ctl("application", "submit", path, "--permit", PERMIT, "--position", "1", *more,
+                                     account="importer1", check=check,
                                      timeout=600)
 
     def outcome(self, numbers):
@@ -501,7 +516,8 @@ class Csv(Base):
             self.assertIn(p.returncode, (1, 2), p.stdout)
 
     def test_no_file(self):
-        p = self.world.server.ctl("application", "submit", "/nonexistent.csv", "--permit", PERMIT, "--position", "1", account="importer1")
+        p = self.world.server.ctl("application", "submit", "/nonexistent.csv", "--permit", PERMIT, "--position", "1",
+                                  account="importer1")
         self.assertEqual(p.returncode, 2, p.stderr)
 
     def test_a_million_bad_lines(self):
@@ -521,7 +537,8 @@ class Csv(Base):
 class Personal(Base):
     def test_waits_for_customs(self):
         n = self.imeis(1)
-        r = self.code(self.pos.create("application", {"kind": "personal", "reference": "flight-PS101"}, extra=devices_xml(n)), 1001)
+        r = self.code(self.pos.create("application", {"kind": "personal", "reference": "flight-PS101"}, extra=devices_xml(n)),
+                      1001)
         id = application_id(r)
         self.assertEqual(self.pos.info("application", id).fields()["status"], "pending")
         self.assertEqual(self.operator.colour(n[0])[0], "unknown")
@@ -550,8 +567,10 @@ class Personal(Base):
 
     def test_importers_have_permits(self):
         self.code(self.importer.create("application", {"kind": "personal"}, extra=devices_xml(self.imeis(1))), 2201, 2306)
-        self.code(self.pos.create("application", {"kind": "import", "permit": PERMIT, "position": 1}, extra=devices_xml(self.imeis(1))), 2201)
-        self.code(self.pos.create("application", {"kind": "personal", "permit": PERMIT, "position": 1}, extra=devices_xml(self.imeis(1))), 2306)
+        self.code(self.pos.create("application", {"kind": "import", "permit": PERMIT, "position": 1},
+                                  extra=devices_xml(self.imeis(1))), 2201)
+        self.code(self.pos.create("application", {"kind": "personal", "permit": PERMIT, "position": 1},
+                                  extra=devices_xml(self.imeis(1))), 2306)
 
 
 class Ripples(Base):
@@ -685,7 +704,8 @@ class Transfer(Base):
 
 class Listings(Base):
     def listing(self, s=None, **fields):
-        return self.code((s or self.lea).create("listing", dict({"reason": "stolen", "ground": "case 7"}, **fields)), 1000).fields()["id"]
+        return self.code((s or self.lea).create("listing", dict({"reason": "stolen", "ground": "case 7"}, **fields)),
+                         1000).fields()["id"]
 
     def end(self, id, s=None):
         self.code((s or self.lea).delete("listing", id, extra="<listing:ground>ended</listing:ground>"), 1000)
@@ -698,7 +718,8 @@ class Listings(Base):
                 self.apply([n])
                 before = ("white", "registered")
             self.assertEqual(self.operator.colour(n), before)
-            for reason, verdict in (("stolen", "stolen"), ("lost", "lost"), ("court", "listed-black"), ("fraud", "listed-black")):
+            for reason, verdict in (("stolen", "stolen"), ("lost", "lost"), ("court", "listed-black"),
+                                    ("fraud", "listed-black")):
                 id = self.listing(imei=n, colour="black", reason=reason)
                 self.assertEqual(self.operator.colour(n), ("black", verdict))
                 state = self.lea.info("imei", n).fields()["state"]

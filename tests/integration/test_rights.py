@@ -94,7 +94,8 @@ class Rights(Test):
         cls.n = 0
         importer, lea = w.session("importer1"), w.session("lea1")
         # Two registered devices, one of each importer; a staged application of each; a listing.
-        w.ok(w.session("customs1").create("permit", {"id": "OTHER-1", "importer": IMPORTER2, "issued": "2016-01-01", "exDate": "2035-12-31",
+        w.ok(w.session("customs1").create("permit", {"id": "OTHER-1", "importer": IMPORTER2, "issued": "2016-01-01",
+                                                     "exDate": "2035-12-31",
                                                      "position": position()}))
         r, _ = importer.submit([SCREEN_IMEI], PERMIT, 1)
         w.ok(r, 1000, 1001)
@@ -102,13 +103,17 @@ class Rights(Test):
         other = w.session("importer2")
         r, _ = other.submit([cls.other_imei], "OTHER-1", 1)
         cls.other_done = application_id(w.ok(r, 1000, 1001))
-        cls.application = application_id(w.ok(importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"}), 1000, 1001))
-        cls.other_application = application_id(w.ok(other.create("application", {"permit": "OTHER-1", "position": 1, "status": "staged"}),
+        cls.application = application_id(w.ok(importer.create("application", {"permit": PERMIT, "position": 1,
+                                                                              "status": "staged"}), 1000, 1001))
+        cls.other_application = application_id(w.ok(other.create("application", {"permit": "OTHER-1", "position": 1,
+                                                                                 "status": "staged"}),
                                                     1000, 1001))
-        r = lea.create("listing", {"imei": imei(TAC, 800002), "colour": "black", "reason": "stolen", "ground": "case 1", "pair": "only",
+        r = lea.create("listing", {"imei": imei(TAC, 800002), "colour": "black", "reason": "stolen", "ground": "case 1",
+                                   "pair": "only",
                                    "imsi": "255010123456789", "msisdn": "+380501234567"})
         cls.listing = w.ok(r).fields()["id"]
-        r = w.session("nra1").create("listing", {"imei": imei(TAC, 800003), "colour": "white", "reason": "evidence", "ground": "decision 1"})
+        r = w.session("nra1").create("listing", {"imei": imei(TAC, 800003), "colour": "white", "reason": "evidence",
+                                                 "ground": "decision 1"})
         cls.white = w.ok(r).fields()["id"]
 
     @classmethod
@@ -134,7 +139,8 @@ class Rights(Test):
             return s.transfer("request", self.other_imei)
         name = {"imei": SCREEN_IMEI if own else self.other_imei, "importer": IMPORTER if own else IMPORTER2,
                 "permit": PERMIT if own else "OTHER-1", "certificate": CERTIFICATE, "tac": TAC,
-                "application": self.application if own else self.other_application, "listing": self.white if role == "nra" else self.listing,
+                "application": self.application if own else self.other_application,
+                "listing": self.white if role == "nra" else self.listing,
                 "account": ACCOUNT_OF[role] if own else "importer2",
                 "transaction": None}[obj]
         if obj == "transaction":
@@ -162,8 +168,10 @@ class Rights(Test):
         return s.create(obj, {
             "imei": {"name": imei(TAC, 820000 + n), "permit": PERMIT, "position": 1},
             "importer": {"id": "9%06d" % n, "name": "Somebody"},
-            "permit": {"id": "P-%d" % n, "importer": IMPORTER, "issued": "2016-01-01", "exDate": "2035-12-31", "position": position()},
-            "certificate": {"id": "C-%d" % n, "issued": "2016-01-01", "exDate": "2035-12-31", "manufacturer": "Samsung", "model": "GT-P3100"},
+            "permit": {"id": "P-%d" % n, "importer": IMPORTER, "issued": "2016-01-01", "exDate": "2035-12-31",
+                       "position": position()},
+            "certificate": {"id": "C-%d" % n, "issued": "2016-01-01", "exDate": "2035-12-31", "manufacturer": "Samsung",
+                            "model": "GT-P3100"},
             "tac": {"id": "35%06d" % n, "manufacturer": "Nokia", "model": "3310"},
             "listing": dict({"imei": imei(TAC, 830000 + n), "ground": "rights"}, **(
                 {"colour": "white", "reason": "evidence"} if role == "nra" else {"colour": "grey", "reason": "other"})),
@@ -178,14 +186,16 @@ class Rights(Test):
             return s.update(obj, name, chg={"reference": "REF-%d" % n})
         return s.update(obj, name, chg={
             "importer": {"address": "%d Main St" % n}, "permit": {"status": "valid"}, "certificate": {"holder": "Holder %d" % n},
-            "tac": {"brand": "Brand %d" % n}, "listing": {"ground": "ground %d" % n}, "account": {"pw": PASSWORD + str(n)[-1]}}[obj])
+            "tac": {"brand": "Brand %d" % n}, "listing": {"ground": "ground %d" % n},
+            "account": {"pw": PASSWORD + str(n)[-1]}}[obj])
 
     def delete(self, s, role, obj, name, n, own):
         """What is there to be deleted is made by who may; a refused deletion must leave the fixtures alone anyhow."""
         ground = "<listing:ground>done</listing:ground>" if obj == "listing" else ""
         if MATRIX[obj, "delete"][role] == "-" or not own:
             return s.delete(obj, name, extra=ground)
-        maker = {"importer": "customs", "permit": "customs", "certificate": "nra", "tac": "nra", "listing": "lea" if role != "nra" else "nra",
+        maker = {"importer": "customs", "permit": "customs", "certificate": "nra", "tac": "nra",
+                 "listing": "lea" if role != "nra" else "nra",
                  "account": "admin", "imei": "importer", "application": role}[obj]
         if obj == "imei":
             number = imei(TAC, 840000 + n)
@@ -229,7 +239,8 @@ class Rights(Test):
                     with self.subTest(object=obj, verb=verb, role=role):
                         op = ' op="request"' if verb == "transfer" else ""
                         key = "name" if obj == "imei" else "id"
-                        r = self.session(role).command(object_command(verb, obj, "<%s:%s>%s</%s:%s>" % (obj, key, "12345678", obj, key), op))
+                        r = self.session(role).command(object_command(verb, obj, "<%s:%s>%s</%s:%s>" % (obj, key, "12345678",
+                                                                                                        obj, key), op))
                         self.code(r, 2101)
 
     def test_3_other_peoples_objects(self):
@@ -278,7 +289,8 @@ class Rights(Test):
         """Police: grey and black, of phones. The regulator: white, by a recorded decision, and barred models."""
         number = imei(TAC, 850000)
         lea, nra = self.session("lea"), self.session("nra")
-        for s, subject, colour in ((lea, {"imei": number}, "white"), (nra, {"imei": number}, "black"), (nra, {"imei": number}, "grey"),
+        for s, subject, colour in ((lea, {"imei": number}, "white"), (nra, {"imei": number}, "black"),
+                                   (nra, {"imei": number}, "grey"),
                                    (lea, {"tac": "35148820"}, "black"), (nra, {"tac": "35148820"}, "white")):
             self.code(s.create("listing", dict(subject, colour=colour, reason="other", ground="x")), 2201, 2306)
         self.assertEqual(lea.colour(number)[0], "unknown")
@@ -313,7 +325,8 @@ class Rights(Test):
                     row = dict(zip(header, cells))
                     for role in ROLES:
                         shown = {"": "-", "no": "-", "yes": "+", "own": "o", "x": "+"}.get(row[role].lower(), row[role].lower())
-                        self.assertEqual(shown, MATRIX[cells[0], cells[1]][role], "%s: %s %s %s" % (name, cells[0], cells[1], role))
+                        self.assertEqual(shown, MATRIX[cells[0], cells[1]][role], "%s: %s %s %s" % (name, cells[0], cells[1],
+                                                                                                    role))
         if not found:
             self.skipTest("no table of rights in docs/")
         self.assertEqual(found, len(MATRIX))

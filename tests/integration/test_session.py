@@ -287,7 +287,8 @@ class Order(Base):
 
     def test_nothing_after_logout_is_done(self):
         with self.world.fresh("lea1") as s:
-            listing = object_command("create", "listing", "<listing:imei>%s</listing:imei><listing:colour>black</listing:colour>"
+            listing = object_command("create", "listing",
+                                     "<listing:imei>%s</listing:imei><listing:colour>black</listing:colour>"
                                      "<listing:reason>stolen</listing:reason><listing:ground>after logout</listing:ground>" % SCREEN_IMEI)
             s.send_bytes(Session.frame(document("<logout/>", "BYE-1")) + Session.frame(document(listing, "AFTER-LOGOUT")))
             self.assertEqual(s.receive().code, 1500)

@@ -39,14 +39,17 @@ class Xml(Test):
     # ---- not XML, or XML that must not be read
 
     def test_not_well_formed(self):
-        for doc in ("", "<", "<epp>", "<epp", "</epp>", "plain words", document(CHECK)[:-1], document(CHECK) + "x", document(CHECK) * 2,
-                    epp("<command><check></command></check>"), epp("<a b=c/>"), epp("<a b='1' b='2'/>"), epp("&nbsp;"), epp("&#0;"), epp("<p:x/>"),
+        for doc in ("", "<", "<epp>", "<epp", "</epp>", "plain words", document(CHECK)[:-1], document(CHECK) + "x",
+                    document(CHECK) * 2,
+                    epp("<command><check></command></check>"), epp("<a b=c/>"), epp("<a b='1' b='2'/>"), epp("&nbsp;"),
+                    epp("&#0;"), epp("<p:x/>"),
                     epp("<command>]]></command>"), epp("\x01"), "<?xml version='9.9'?>" + epp("")):
             if doc:
                 self.refused(doc, 2001)
 
     def test_doctype(self):
-        for d in ('<!DOCTYPE epp>', '<!DOCTYPE epp SYSTEM "epp.dtd">', '<!DOCTYPE epp [<!ELEMENT epp ANY>]>', '<!DOCTYPE epp [<!ENTITY a "b">]>',
+        for d in ('<!DOCTYPE epp>', '<!DOCTYPE epp SYSTEM "epp.dtd">', '<!DOCTYPE epp [<!ELEMENT epp ANY>]>',
+                  '<!DOCTYPE epp [<!ENTITY a "b">]>',
                   '<!DOCTYPE epp PUBLIC "-//W3C//DTD XHTML 1.0//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">'):
             self.refused('<?xml version="1.0"?>' + d + document(CHECK).split("?>", 1)[1], 2001)
 
@@ -77,7 +80,8 @@ class Xml(Test):
         path = os.path.join(folder(), "secret")
         with open(path, "w", encoding="ascii") as f:
             f.write("SECRET-4711")
-        for d in ('<!ENTITY x SYSTEM "file://%s">' % path, '<!ENTITY %% x SYSTEM "file://%s"> %%x;' % path, '<!ENTITY x SYSTEM "/etc/passwd">',
+        for d in ('<!ENTITY x SYSTEM "file://%s">' % path, '<!ENTITY %% x SYSTEM "file://%s"> %%x;' % path,
+                  '<!ENTITY x SYSTEM "/etc/passwd">',
                   '<!ENTITY x PUBLIC "a" "%s">' % path):
             r = self.refused("<!DOCTYPE epp [%s]>" % d + epp("<command><check><imei:check xmlns:imei='%s'><imei:name>&x;</imei:name></imei:check>"
                                                            "</check><clTRID>XXE-1</clTRID></command>" % IMEI_URI), 2001)
@@ -101,11 +105,14 @@ class Xml(Test):
         try:
             base = "http://127.0.0.1:%d" % web.server_port
             xsi = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-            located = document(CHECK, "LOCATED-1").replace("<epp ", '<epp %s xsi:schemaLocation="%s %s/a.xsd" ' % (xsi, EPP, base))
+            located = document(CHECK, "LOCATED-1").replace("<epp ", '<epp %s xsi:schemaLocation="%s %s/a.xsd" ' % (xsi, EPP,
+                                                                                                                   base))
             self.code(self.s.raw(located), 1000)
-            own = document(CHECK.replace("<imei:check ", '<imei:check %s xsi:schemaLocation="urn:x %s/b.xsd" ' % (xsi, base)), "LOCATED-2")
+            own = document(CHECK.replace("<imei:check ", '<imei:check %s xsi:schemaLocation="urn:x %s/b.xsd" ' % (xsi, base)),
+                           "LOCATED-2")
             self.code(self.s.raw(own), 1000)
-            self.refused(document(CHECK).replace("<epp ", '<epp %s xsi:noNamespaceSchemaLocation="%s/c.xsd" ' % (xsi, base)), 1000, 2001)
+            self.refused(document(CHECK).replace("<epp ", '<epp %s xsi:noNamespaceSchemaLocation="%s/c.xsd" ' % (xsi, base)),
+                         1000, 2001)
             self.refused('<!DOCTYPE epp SYSTEM "%s/d.dtd">' % base + epp(""), 2001)
             self.refused(epp('<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="%s/e.xml"/>' % base), 2001, 2000)
             self.s.raw('<?xml version="1.0"?><?xml-stylesheet href="%s/f.xsl"?>' % base + document(CHECK).split("?>", 1)[1])
@@ -143,12 +150,14 @@ class Xml(Test):
     # ---- EPP in form, wrong in content
 
     def test_another_root(self):
-        for doc in ("<epp/>", "<epp><command/></epp>", "<html xmlns='%s'/>" % EPP, '<epp xmlns="urn:x"/>', '<command xmlns="%s"/>' % EPP,
+        for doc in ("<epp/>", "<epp><command/></epp>", "<html xmlns='%s'/>" % EPP, '<epp xmlns="urn:x"/>',
+                    '<command xmlns="%s"/>' % EPP,
                     '<epp xmlns="urn:ietf:params:xml:ns:epp-2.0"><hello/></epp>'):
             self.refused(doc, 2000, 2001, 2100)
 
     def test_root_without_content(self):
-        for inner in ("", "<command/>", "<command></command>", "text", "<command>text</command>", "<extension/>", "<greeting/>", "<response/>",
+        for inner in ("", "<command/>", "<command></command>", "text", "<command>text</command>", "<extension/>", "<greeting/>",
+                      "<response/>",
                       "<hello/><hello/>", "<hello/><command/>"):
             self.refused(epp(inner), 2000, 2001, 2003)
 
@@ -168,14 +177,17 @@ class Xml(Test):
         self.refused(document("<check><check/></check>"), 2001, 2307)
 
     def test_a_verb_the_object_does_not_have(self):
-        for verb, obj in (("renew", "imei"), ("renew", "tac"), ("check", "application"), ("check", "listing"), ("create", "transaction"),
+        for verb, obj in (("renew", "imei"), ("renew", "tac"), ("check", "application"), ("check", "listing"),
+                          ("create", "transaction"),
                           ("delete", "transaction"), ("update", "transaction"), ("renew", "account"), ("renew", "importer")):
             self.refused(document(object_command(verb, obj, "<%s:id>12345678</%s:id>" % (obj, obj)), "VERB-2"), 2101)
         for obj in ("permit", "tac", "account"):
-            self.refused(document(object_command("transfer", obj, "<%s:id>12345678</%s:id>" % (obj, obj), ' op="request"'), "VERB-3"), 2101)
+            self.refused(document(object_command("transfer", obj, "<%s:id>12345678</%s:id>" % (obj, obj), ' op="request"'),
+                                  "VERB-3"), 2101)
 
     def test_verbs_that_disagree(self):
-        self.refused(document('<check><imei:info xmlns:imei="%s"><imei:name>%s</imei:name></imei:info></check>' % (IMEI_URI, SCREEN_IMEI)), 2001)
+        self.refused(document('<check><imei:info xmlns:imei="%s"><imei:name>%s</imei:name></imei:info></check>' % (IMEI_URI,
+                SCREEN_IMEI)), 2001)
         self.refused(document('<create><imei:chkData xmlns:imei="%s"/></create>' % IMEI_URI), 2001)
 
     def test_unknown_extension(self):
@@ -194,7 +206,8 @@ class Xml(Test):
         self.code(self.s.query("tac", cursor="nonsense"), 2005, 2004)
 
     def test_unknown_element(self):
-        r = self.refused(document(object_command("check", "imei", "<imei:number>%s</imei:number>" % SCREEN_IMEI), "ELEM-1"), 2001, 2003)
+        r = self.refused(document(object_command("check", "imei", "<imei:number>%s</imei:number>" % SCREEN_IMEI), "ELEM-1"),
+                         2001, 2003)
         self.assertEqual(r.cltrid, "ELEM-1")
         r = self.s.create("tac", [("id", "01332700"), ("manufacturer", "Apple"), ("model", "iPhone 5"), ("weight", "112")])
         self.code(r, 2001)
@@ -229,7 +242,8 @@ class Xml(Test):
 
     def test_transfer_op(self):
         self.refused(document(object_command("transfer", "imei", "<imei:name>%s</imei:name>" % SCREEN_IMEI), "T-1"), 2003, 2001)
-        self.refused(document(object_command("transfer", "imei", "<imei:name>%s</imei:name>" % SCREEN_IMEI, ' op="steal"'), "T-2"), 2001, 2004)
+        self.refused(document(object_command("transfer", "imei", "<imei:name>%s</imei:name>" % SCREEN_IMEI, ' op="steal"'),
+                              "T-2"), 2001, 2004)
 
     def test_details_name_element_and_value(self):
         r = self.s.create("tac", {"id": "0133270X", "manufacturer": "Apple", "model": "iPhone 5"})

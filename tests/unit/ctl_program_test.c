@@ -269,8 +269,8 @@ static void a_check_is_a_table(void **state)
 {
 	(void)state;
 	assert_int_equal(ceirctl("", "imei", "check", "352106050544203", NULL), CTL_OK);
-	assert_string_equal(out, "name             avail  reason         colour  reason\n"
-				 "352106050544203  no     Object exists  white   registered\n");
+	assert_string_equal(out, "name             avail  reason         state.colour  state.reason\n"
+				 "352106050544203  no     Object exists  white         registered\n");
 	assert_string_equal(err, "");
 	assert_int_equal(seen.logins, 1);
 	assert_int_equal(seen.logouts, 1);
