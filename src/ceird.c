@@ -57,7 +57,9 @@ static enum ceird_exit command_verify(const struct ceird_args *args)
 	if (result != CEIRD_DONE)
 		return result;
 	log_setup(stderr, s.log_json, s.log_level);
-	if (args->head && (err = file_read(args->head, 1 << 16, &head)) != CEIR_OK)
+	if (args->head && (err = file_read(args->head, 1 << 16, &head)) == CEIR_OK && str_trim(buf_view(&head)).n == 0)
+		err = CEIR_EINVAL; /* an empty head would compare nothing, and "sound" would say too much */
+	if (err != CEIR_OK)
 		ceird_complain("cannot read the head %s: %s", args->head, ceir_err_text(err));
 	else if ((err = registry_verify(&s.reg, str_trim(buf_view(&head)), verify_report, &faults)) == CEIR_OK)
 		printf("%s is sound\n", args->dir);

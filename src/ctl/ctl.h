@@ -8,9 +8,9 @@
 /* Exit status of the program; part of its contract (docs/ceirctl.md). */
 enum ctl_exit {
 	CTL_OK = 0,
-	CTL_REFUSED = 1,    /* the server answered with a code of 2000 or above */
+	CTL_REFUSED = 1,    /* the server answered with a code of 2000 or above, or lines of a file were left out */
 	CTL_USAGE = 2,      /* the command line or a local file is wrong; nothing was sent, or no more */
-	CTL_CONNECTION = 3, /* no connection, no login, or it broke */
+	CTL_CONNECTION = 3, /* no connection, or it broke */
 };
 
 /* The whole program. Returns its exit status. */

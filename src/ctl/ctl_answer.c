@@ -97,7 +97,8 @@ static void put_attributes(json_t *own, json_t *siblings, xmlNode *n)
 		xmlChar *text = xmlNodeListGetString(n->doc, a->children, 1);
 
 		if (strcmp(key, "lang") != 0)
-			json_object_set_new(IS_IN(key, SIBLINGS) ? siblings : own, key, attribute_value(key, text ? (const char *)text : ""));
+			json_object_set_new(
+				IS_IN(key, SIBLINGS) ? siblings : own, key, attribute_value(key, text ? (const char *)text : ""));
 		xmlFree(text);
 	}
 }

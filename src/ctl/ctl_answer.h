@@ -19,7 +19,10 @@
 enum ceir_err ctl_answer_parse(struct str xml, json_t **json) CEIR_MUST_USE;
 /* Result code; 0 for a greeting. */
 unsigned ctl_answer_code(const json_t *json);
-static inline bool ctl_answer_good(const json_t *json) { return ctl_answer_code(json) < 2000; }
+static inline bool ctl_answer_good(const json_t *json)
+{
+	return ctl_answer_code(json) < 2000;
+}
 
 /* "field:  value" lines, groups indented. */
 void ctl_print_fields(FILE *to, const json_t *object);

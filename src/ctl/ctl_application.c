@@ -15,9 +15,9 @@
 #include "ctl/ctl_request.h"
 #include "ctl/ctl_xml.h"
 
-#define BATCH_IMEIS 5000u          /* in one update; the server takes 10,000 unless configured otherwise */
-#define BATCH_BYTES 524288u        /* the server takes frames of 1 MiB unless configured otherwise */
-#define BATCHES_AHEAD 4u           /* sent before the answer to the first must have come; answers are small */
+#define BATCH_IMEIS 5000u   /* in one update; the server takes 10,000 unless configured otherwise */
+#define BATCH_BYTES 524288u /* the server takes frames of 1 MiB unless configured otherwise */
+#define BATCHES_AHEAD 4u    /* sent before the answer to the first must have come; answers are small */
 #define WAIT_FIRST_MS 100u
 #define WAIT_MOST_MS 2000u
 
@@ -26,11 +26,11 @@ struct submit {
 	const struct reg_object *o;
 	struct ctl_csv csv;
 	struct ctl_columns columns;
-	struct buf batch;          /* the update being filled, behind its first `head` bytes */
+	struct buf batch; /* the update being filled, behind its first `head` bytes */
 	size_t head;
 	unsigned batch_imeis;
-	unsigned ahead;            /* updates without answer */
-	char id[65];               /* of the application, "" while it is not made */
+	unsigned ahead; /* updates without answer */
+	char id[65];    /* of the application, "" while it is not made */
 	uint64_t imeis, devices;
 	struct ctl_progress progress;
 };
@@ -228,7 +228,8 @@ static enum ctl_exit wait_done(struct submit *s, json_t **answer)
 		/* A personal import waits for a person; nobody should wait for that. */
 		if (result != CTL_OK || !status || strcmp(status, "submitted") != 0)
 			break;
-		uint64_t decided = (uint64_t)(json_integer_value(json_object_get(info, "accepted")) + json_integer_value(json_object_get(info, "refused")));
+		uint64_t decided = (uint64_t)(json_integer_value(json_object_get(info, "accepted")) +
+					      json_integer_value(json_object_get(info, "refused")));
 		ctl_progress_show(&progress, decided, decided);
 		usleep(pause_ms * 1000);
 		pause_ms = pause_ms * 2 > WAIT_MOST_MS ? WAIT_MOST_MS : pause_ms * 2;
@@ -256,7 +257,8 @@ static enum ctl_exit application_submit(struct submit *s, bool wait)
 	} else if (result == CTL_OK && wait) {
 		ctl_print_fields(stdout, json_object_get(answer, "info"));
 	} else if (result == CTL_OK) {
-		printf("application: %s\nimeis: %llu\ndevices: %llu\n", s->id, (unsigned long long)s->imeis, (unsigned long long)s->devices);
+		printf("application: %s\nimeis: %llu\ndevices: %llu\n", s->id, (unsigned long long)s->imeis,
+			(unsigned long long)s->devices);
 	}
 	json_decref(answer);
 	buf_free(&xml);

@@ -7,14 +7,14 @@
 #include "base/base.h"
 #include "exchange/exchange.h"
 
-#define CTL_DEVICE_IMEIS 5u        /* of one multi-SIM device */
-#define CTL_IMEI_MAX_BYTES 64u     /* application-1.0.xsd imeiType: what is longer cannot be sent */
+#define CTL_DEVICE_IMEIS 5u    /* of one multi-SIM device */
+#define CTL_IMEI_MAX_BYTES 64u /* application-1.0.xsd imeiType: what is longer cannot be sent */
 
 /* Which columns hold IMEIs. */
 struct ctl_columns {
 	size_t at[CTL_DEVICE_IMEIS];
 	unsigned n;
-	bool headed;  /* the first row was a header; else every column is an IMEI */
+	bool headed; /* the first row was a header; else every column is an IMEI */
 };
 
 /* Looks at the first row: columns named "imei", or "imei1" to "imei5". */

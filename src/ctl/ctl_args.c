@@ -68,7 +68,8 @@ static bool is_flag(const char *name, size_t n)
 }
 
 /* One --name or --name=value; following: the next argument, NULL at the end. *used: it was the value. */
-static enum ceir_err option_parse(struct ctl_args *a, const char *text, const char *following, bool *used, char *why, size_t why_size)
+static enum ceir_err option_parse(
+	struct ctl_args *a, const char *text, const char *following, bool *used, char *why, size_t why_size)
 {
 	const char *equals = strchr(text, '=');
 	size_t n = equals ? (size_t)(equals - text) : strlen(text);
@@ -77,7 +78,11 @@ static enum ceir_err option_parse(struct ctl_args *a, const char *text, const ch
 	const char *value = equals ? equals + 1 : flag ? "" : following;
 
 	if (n == 0 || (flag && equals) || !value) {
-		snprintf(why, why_size, n == 0 ? "an option needs a name" : flag ? "--%.*s takes no value" : "--%.*s needs a value", (int)n, text);
+		snprintf(why, why_size,
+			n == 0 ? "an option needs a name"
+			: flag ? "--%.*s takes no value"
+			       : "--%.*s needs a value",
+			(int)n, text);
 		return CEIR_EINVAL;
 	}
 	*used = !flag && !equals;
@@ -93,7 +98,8 @@ static enum ceir_err option_parse(struct ctl_args *a, const char *text, const ch
 
 enum ceir_err ctl_args_parse(int argc, char *const *argv, struct ctl_args *out, char *why, size_t why_size)
 {
-	struct ctl_args a = {.words = calloc((size_t)argc + 1, sizeof(*a.words)), .options = calloc((size_t)argc + 1, sizeof(*a.options))};
+	struct ctl_args a = {
+		.words = calloc((size_t)argc + 1, sizeof(*a.words)), .options = calloc((size_t)argc + 1, sizeof(*a.options))};
 	enum ceir_err err = a.words && a.options ? CEIR_OK : CEIR_ENOMEM;
 	bool ended = false, used;
 

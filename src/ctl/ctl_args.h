@@ -8,7 +8,7 @@
 
 /* One --name value of the command, in the order given. Taken: some part of the program has understood it. */
 struct ctl_option {
-	const char *name;  /* without the dashes; not NUL-terminated when --name=value was written */
+	const char *name; /* without the dashes; not NUL-terminated when --name=value was written */
 	size_t name_n;
 	const char *value; /* "" for a flag */
 	bool taken;
@@ -18,7 +18,7 @@ struct ctl_option {
 struct ctl_args {
 	const char *dir, *host, *port, *ca, *cert, *key, *user, *password_file, *lang, *timeout;
 	bool json, help, version, no_login, quiet;
-	const char **words;       /* object, verb, names */
+	const char **words; /* object, verb, names */
 	size_t n_words;
 	struct ctl_option *options;
 	size_t n_options;

@@ -16,7 +16,7 @@
 #include "ctl/ctl_session.h"
 
 #define CHUNK_BYTES 65536u
-#define TOLD_MAX 20u               /* lines told on stderr; a file may have a million */
+#define TOLD_MAX 20u /* lines told on stderr; a file may have a million */
 
 enum ceir_err ctl_csv_open(struct ctl_csv *f, const char *name, const char *rejects)
 {
@@ -115,7 +115,8 @@ void ctl_csv_reject(struct ctl_csv *f, const struct csv_row *row, const char *re
 		else
 			fprintf(stderr, "%s line %llu: %s\n", f->name, (unsigned long long)row->line, reason);
 	} else if (f->bad == TOLD_MAX + 1) {
-		fprintf(stderr, "%s: further lines are left out, too%s\n", f->name, f->rejects ? "" : " (--rejects FILE lists them all)");
+		fprintf(stderr, "%s: further lines are left out, too%s\n", f->name,
+			f->rejects ? "" : " (--rejects FILE lists them all)");
 	}
 	if (!f->rejects)
 		return;

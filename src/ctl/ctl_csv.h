@@ -8,14 +8,14 @@
 #include "exchange/exchange.h"
 
 struct ctl_csv {
-	const char *name;        /* of the file, for messages */
+	const char *name; /* of the file, for messages */
 	int fd;
 	struct csv_reader *reader;
 	char *chunk;
-	bool ended, broken;      /* broken: reading failed, and was complained about */
-	uint64_t bytes, size;    /* read so far; of the file, 0: not known */
-	uint64_t bad;            /* lines left out */
-	FILE *rejects;           /* where they go as CSV; NULL: nowhere */
+	bool ended, broken;   /* broken: reading failed, and was complained about */
+	uint64_t bytes, size; /* read so far; of the file, 0: not known */
+	uint64_t bad;         /* lines left out */
+	FILE *rejects;        /* where they go as CSV; NULL: nowhere */
 };
 
 /* "-": standard input. rejects NULL: none. Complains and gives an error when a file cannot be opened. */

@@ -45,10 +45,22 @@ void ctl_help(FILE *to)
 
 static const char *type_text(const struct reg_field *f)
 {
-	static const char *const texts[] = {[REG_TEXT] = "TEXT", [REG_TOKEN] = "NAME", [REG_IMEI] = "15 digits", [REG_TAC] = "8 digits",
-		[REG_IMSI] = "IMSI", [REG_MSISDN] = "phone number", [REG_DATE] = "YYYY-MM-DD", [REG_TIME] = "YYYY-MM-DDThh:mm:ssZ",
-		[REG_UINT] = "number", [REG_PRICE] = "decimal", [REG_CURRENCY] = "ISO 4217", [REG_COUNTRY] = "ISO 3166", [REG_ENUM] = "",
-		[REG_SECRET] = "FILE", [REG_HEX32] = "64 hex digits", [REG_GROUP] = ""};
+	static const char *const texts[] = {[REG_TEXT] = "TEXT",
+		[REG_TOKEN] = "NAME",
+		[REG_IMEI] = "15 digits",
+		[REG_TAC] = "8 digits",
+		[REG_IMSI] = "IMSI",
+		[REG_MSISDN] = "phone number",
+		[REG_DATE] = "YYYY-MM-DD",
+		[REG_TIME] = "YYYY-MM-DDThh:mm:ssZ",
+		[REG_UINT] = "number",
+		[REG_PRICE] = "decimal",
+		[REG_CURRENCY] = "ISO 4217",
+		[REG_COUNTRY] = "ISO 3166",
+		[REG_ENUM] = "",
+		[REG_SECRET] = "FILE",
+		[REG_HEX32] = "64 hex digits",
+		[REG_GROUP] = ""};
 
 	return texts[f->type];
 }
@@ -71,7 +83,8 @@ static void help_verb(FILE *to, const struct reg_object *o, enum reg_verb verb)
 	bool named = !(verb == REG_CREATE && o->fields->flags & REG_SERVER) && verb != REG_QUERY;
 	const char *key = o->fields->type == REG_IMEI ? "IMEI" : o->fields->type == REG_TAC ? "TAC" : "ID";
 
-	fprintf(to, "ceirctl %s %s%s%s%s\n", o->name, reg_verb_name(verb), named ? " " : "", named ? key : "", verb == REG_CHECK ? "... | -" : "");
+	fprintf(to, "ceirctl %s %s%s%s%s\n", o->name, reg_verb_name(verb), named ? " " : "", named ? key : "",
+		verb == REG_CHECK ? "... | -" : "");
 	for (const struct reg_field *f = o->fields + 1; f->name; f++) {
 		if (verb == REG_CREATE && !(f->flags & REG_SERVER))
 			help_field(to, f, "", true);
@@ -94,7 +107,8 @@ static void help_verb(FILE *to, const struct reg_object *o, enum reg_verb verb)
 		fputs("  --ground TEXT\n", to);
 	if (verb == REG_QUERY)
 		fputs("  --filter 'FIELD = VALUE'  (also != < <= > >=, ^ begins with; may repeat)\n"
-		      "  --sort FIELD --desc --limit N --cursor C --count --count-only --all\n", to);
+		      "  --sort FIELD --desc --limit N --cursor C --count --count-only --all\n",
+			to);
 }
 
 /* Fields that a query may filter and sort by. */
@@ -121,10 +135,14 @@ void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb)
 			help_query_fields(to, o);
 	}
 	if (strcmp(o->name, "application") == 0 && (!verb || strcmp(verb, "submit") == 0))
-		fputs("ceirctl application submit FILE.csv | -  --permit P --position N [--reference R] [--kind K] [--wait] [--rejects FILE]\n"
-		      "  columns imei, or imei1 to imei5; without a header each row is one device\n", to);
+		fputs("ceirctl application submit FILE.csv | -  --permit P --position N [--reference R] [--kind K] [--wait] "
+		      "[--rejects FILE]\n"
+		      "  columns imei, or imei1 to imei5; without a header each row is one device\n",
+			to);
 	if (strcmp(o->name, "application") == 0 && (!verb || strcmp(verb, "result") == 0))
 		fputs("ceirctl application result ID [--refused] [--csv FILE | -]\n", to);
 	if (o->may[REG_CREATE] && (!verb || strcmp(verb, "import") == 0))
-		fprintf(to, "ceirctl %s import FILE.csv | -  [--rejects FILE]\n  one object a row; the first row names the columns\n", o->name);
+		fprintf(to,
+			"ceirctl %s import FILE.csv | -  [--rejects FILE]\n  one object a row; the first row names the columns\n",
+			o->name);
 }

@@ -14,8 +14,8 @@
 #include "ctl/ctl_csv.h"
 #include "ctl/ctl_request.h"
 
-#define AHEAD 64u                  /* creates without answer; each a few hundred bytes */
-#define OPTIONS_MAX 512u           /* of one object */
+#define AHEAD 64u        /* creates without answer; each a few hundred bytes */
+#define OPTIONS_MAX 512u /* of one object */
 #define COLUMNS_MAX 64u
 #define OBJECT_ARENA (4u << 20)
 
@@ -41,10 +41,10 @@ struct import {
 	struct column columns[COLUMNS_MAX];
 	size_t n_columns, key_column;
 	bool has_key;
-	struct arena *arena;             /* of the object being read */
+	struct arena *arena; /* of the object being read */
 	struct ctl_option options[OPTIONS_MAX];
 	size_t n_options;
-	struct sent next;                /* the object being read; key "" and line 0: none */
+	struct sent next; /* the object being read; key "" and line 0: none */
 	struct sent queue[AHEAD];
 	size_t first, ahead;
 	uint64_t done, refused;
@@ -89,8 +89,8 @@ static enum ctl_exit columns_find(struct import *x, const struct csv_row *header
 	}
 	for (size_t i = 0; i < header->count; i++) {
 		if (!column_find(x->o, header->fields[i], &x->columns[i])) {
-			ctl_complain("%s: %s has no field \"%.*s\" that can be given", x->csv.name, x->o->name, (int)header->fields[i].n,
-				header->fields[i].p);
+			ctl_complain("%s: %s has no field \"%.*s\" that can be given", x->csv.name, x->o->name,
+				(int)header->fields[i].n, header->fields[i].p);
 			return CTL_USAGE;
 		}
 		if (x->columns[i].field == x->o->fields) {
@@ -204,7 +204,8 @@ static enum ctl_exit object_send(struct import *x)
 		return result;
 	args.options = x->options;
 	args.n_options = x->n_options;
-	enum ceir_err err = ctl_request_object(&xml, x->o, REG_CREATE, x->has_key ? x->next.key : NULL, &args, x->arena, why, sizeof(why));
+	enum ceir_err err =
+		ctl_request_object(&xml, x->o, REG_CREATE, x->has_key ? x->next.key : NULL, &args, x->arena, why, sizeof(why));
 	if (err) {
 		ctl_complain("%s line %llu: %s", x->csv.name, (unsigned long long)x->next.line, why[0] ? why : ceir_err_text(err));
 		x->csv.bad++;

@@ -41,8 +41,8 @@ void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb);
 /* ---- progress on a terminal (ctl_progress.c) ------------------------------------------------------------------------------ */
 
 struct ctl_progress {
-	const char *what;      /* NULL: nothing is shown */
-	uint64_t total_bytes;  /* 0: not known */
+	const char *what;     /* NULL: nothing is shown */
+	uint64_t total_bytes; /* 0: not known */
 	int64_t begin_us, shown_us;
 };
 

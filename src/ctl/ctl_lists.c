@@ -12,8 +12,8 @@
 #include "ctl/ctl_request.h"
 #include "ctl/ctl_split.h"
 
-#define CHECK_NAMES 5000u          /* in one command; the server takes 10,000 unless configured otherwise */
-#define NAME_MAX_BYTES 64u         /* ceir-common-1.0.xsd nameType */
+#define CHECK_NAMES 5000u  /* in one command; the server takes 10,000 unless configured otherwise */
+#define NAME_MAX_BYTES 64u /* ceir-common-1.0.xsd nameType */
 /*
  * Raw documents sent ahead of their answers. So many bytes fit into the buffers of any socket: when the server waits for us
  * to read, we are never waiting for it to do so.
@@ -112,7 +112,8 @@ static void print_page(const struct ctl *c, const json_t *answer, bool first)
 	}
 	ctl_print_table(stdout, json_object_get(page, "items"), first);
 	if (count)
-		printf("%s%lld\n", json_is_true(json_object_get(page, "atLeast")) ? "at least " : "count: ", (long long)json_integer_value(count));
+		printf("%s%lld\n", json_is_true(json_object_get(page, "atLeast")) ? "at least " : "count: ",
+			(long long)json_integer_value(count));
 }
 
 /* One page; *cursor becomes that of the next, empty when there is none. */
@@ -169,8 +170,8 @@ enum ctl_exit ctl_command_query(struct ctl *c, const struct reg_object *o)
 
 struct raw {
 	struct ctl *c;
-	unsigned due;        /* answers */
-	size_t ahead_bytes;  /* of documents that are not all answered */
+	unsigned due;       /* answers */
+	size_t ahead_bytes; /* of documents that are not all answered */
 	enum ctl_exit result;
 };
 
@@ -235,7 +236,8 @@ static enum ctl_exit raw_run(struct ctl *c, bool single)
 	char *bytes = malloc(READ_BYTES);
 	ssize_t n = 0;
 
-	while (bytes && r.result != CTL_CONNECTION && ((n = read(STDIN_FILENO, bytes, READ_BYTES)) > 0 || (n < 0 && errno == EINTR))) {
+	while (bytes && r.result != CTL_CONNECTION &&
+		((n = read(STDIN_FILENO, bytes, READ_BYTES)) > 0 || (n < 0 && errno == EINTR))) {
 		ctl_split_put(&split, bytes, n > 0 ? (size_t)n : 0);
 		while (r.result != CTL_CONNECTION && ctl_split_next(&split, &document))
 			raw_send(&r, document);

@@ -49,7 +49,8 @@ static char *value_text(const json_t *v)
 	} else if (json_is_boolean(v)) {
 		buf_c(&b, json_is_true(v) ? "yes" : "no");
 	} else if (json_is_array(v)) {
-		json_array_foreach((json_t *)(uintptr_t)v, i, e) {
+		json_array_foreach((json_t *)(uintptr_t)v, i, e)
+		{
 			if (json_is_object(e)) {
 				buf_clear(&b);
 				buf_printf(&b, "(%zu)", json_array_size(v));
@@ -79,7 +80,8 @@ static void print_list(FILE *to, const char *key, const json_t *list, size_t ind
 	size_t i;
 	json_t *e;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, e) {
+	json_array_foreach((json_t *)(uintptr_t)list, i, e)
+	{
 		char *text = value_text(e);
 		if (i == 0) {
 			print_line(to, key, text ? text : "", indent, width);
@@ -108,14 +110,13 @@ static void print_level(FILE *to, const json_t *object, size_t indent)
 	const char *key;
 	size_t i, width = 0;
 
+	json_object_foreach(o, key, v) width = width_of(key) > width ? width_of(key) : width;
 	json_object_foreach(o, key, v)
-		width = width_of(key) > width ? width_of(key) : width;
-	json_object_foreach(o, key, v) {
+	{
 		if (json_is_object(v)) {
 			print_group(to, key, v, indent);
 		} else if (json_is_array(v) && json_is_object(json_array_get(v, 0))) {
-			json_array_foreach(v, i, e)
-				print_group(to, key, e, indent);
+			json_array_foreach(v, i, e) print_group(to, key, e, indent);
 		} else if (json_is_array(v)) {
 			print_list(to, key, v, indent, width);
 		} else {
@@ -170,7 +171,7 @@ static void column_add(struct column *columns, size_t *n, const char *key, const
 	size_t i = 0, width = width_free(value_text(v));
 
 	while (i < *n && (strcmp(columns[i].key, key) != 0 || (inner != NULL) != (columns[i].inner != NULL) ||
-		(inner && strcmp(columns[i].inner, inner) != 0)))
+				 (inner && strcmp(columns[i].inner, inner) != 0)))
 		i++;
 	if (i == COLUMNS_MAX)
 		return;
@@ -205,22 +206,22 @@ void ctl_print_table(FILE *to, const json_t *array, bool headings)
 	json_t *row, *v, *inner;
 	const char *key, *inner_key;
 
-	json_array_foreach((json_t *)(uintptr_t)array, i, row) {
-		json_object_foreach(row, key, v) {
+	json_array_foreach((json_t *)(uintptr_t)array, i, row)
+	{
+		json_object_foreach(row, key, v)
+		{
 			if (!json_is_object(v)) {
 				column_add(columns, &n, key, NULL, v);
 				continue;
 			}
-			json_object_foreach(v, inner_key, inner)
-				column_add(columns, &n, key, inner_key, inner);
+			json_object_foreach(v, inner_key, inner) column_add(columns, &n, key, inner_key, inner);
 		}
 	}
 	if (n == 0)
 		return;
 	if (headings)
 		print_row(to, columns, n, NULL);
-	json_array_foreach((json_t *)(uintptr_t)array, i, row)
-		print_row(to, columns, n, row);
+	json_array_foreach((json_t *)(uintptr_t)array, i, row) print_row(to, columns, n, row);
 }
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------- */
@@ -239,7 +240,8 @@ static void print_errors(const json_t *json)
 	fprintf(stderr, "ceirctl: %u ", ctl_answer_code(json));
 	ctl_print_text(stderr, text_of(json, "msg"));
 	fputc('\n', stderr);
-	json_array_foreach(json_object_get(json, "errors"), i, e) {
+	json_array_foreach(json_object_get(json, "errors"), i, e)
+	{
 		fputs("  ", stderr);
 		ctl_print_text(stderr, text_of(e, "element"));
 		if (*text_of(e, "value")) {

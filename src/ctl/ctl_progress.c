@@ -10,7 +10,8 @@
 
 void ctl_progress_begin(struct ctl_progress *p, const struct ctl *c, const char *what, uint64_t total_bytes)
 {
-	*p = (struct ctl_progress){.what = !c->args.quiet && isatty(STDERR_FILENO) ? what : NULL, .total_bytes = total_bytes,
+	*p = (struct ctl_progress){.what = !c->args.quiet && isatty(STDERR_FILENO) ? what : NULL,
+		.total_bytes = total_bytes,
 		.begin_us = clock_mono_us()};
 }
 
@@ -29,7 +30,8 @@ void ctl_progress_show(struct ctl_progress *p, uint64_t bytes, uint64_t rows)
 		bar[BAR] = '\0';
 	}
 	double seconds = (double)(now - p->begin_us) / 1e6;
-	fprintf(stderr, "\r\033[K%s %s %llu rows, %.0f/s", p->what, bar, (unsigned long long)rows, seconds > 0 ? (double)rows / seconds : 0.0);
+	fprintf(stderr, "\r\033[K%s %s %llu rows, %.0f/s", p->what, bar, (unsigned long long)rows,
+		seconds > 0 ? (double)rows / seconds : 0.0);
 	fflush(stderr);
 }
 

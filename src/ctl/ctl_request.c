@@ -178,7 +178,8 @@ static enum ceir_err put_create(struct build *x)
 }
 
 /* <add>, <rem> or <chg>; left out when there is nothing in it. */
-static enum ceir_err put_part(struct build *x, const char *part, const char *prefix, bool (*fits)(const struct reg_field *f), size_t *total)
+static enum ceir_err put_part(
+	struct build *x, const char *part, const char *prefix, bool (*fits)(const struct reg_field *f), size_t *total)
 {
 	size_t before = x->b->n, written = 0;
 	enum ceir_err err = CEIR_OK;
@@ -298,7 +299,8 @@ void ctl_request_transfer(struct buf *b, const struct reg_object *o, const char 
 void ctl_request_rows(struct buf *b, const struct reg_object *o, const char *key, uint64_t after, unsigned rows)
 {
 	ctl_frame_begin(b);
-	buf_printf(b, "<info><%s:info xmlns:%s=\"%s\" after=\"%llu\" rows=\"%u\">", o->name, o->name, o->uri, (unsigned long long)after, rows);
+	buf_printf(b, "<info><%s:info xmlns:%s=\"%s\" after=\"%llu\" rows=\"%u\">", o->name, o->name, o->uri,
+		(unsigned long long)after, rows);
 	ctl_xml_element(b, o->name, o->fields->name, str_of(key));
 	ctl_verb_end(b, "info", o->name);
 	ctl_frame_end(b);
@@ -332,7 +334,8 @@ static enum ceir_err put_filters(struct buf *b, struct ctl_args *a, char *why, s
 
 	while ((text = ctl_args_next(a, "filter", &at))) {
 		if (ctl_args_filter(str_of(text), &field, &op, &value)) {
-			snprintf(why, why_size, "--filter wants 'field = value' (or != < <= > >=, ^ for \"begins with\"): \"%s\"", text);
+			snprintf(why, why_size, "--filter wants 'field = value' (or != < <= > >=, ^ for \"begins with\"): \"%s\"",
+				text);
 			return CEIR_EINVAL;
 		}
 		buf_c(b, "<query:filter field=\"");
@@ -353,7 +356,8 @@ static const char *sort_default(const struct reg_object *o)
 	return o->fields->name;
 }
 
-enum ceir_err ctl_request_query(struct buf *b, const struct reg_object *o, struct ctl_args *a, struct str cursor, char *why, size_t why_size)
+enum ceir_err ctl_request_query(
+	struct buf *b, const struct reg_object *o, struct ctl_args *a, struct str cursor, char *why, size_t why_size)
 {
 	const char *sort = ctl_args_value(a, "sort"), *limit = ctl_args_value(a, "limit"), *given = ctl_args_value(a, "cursor");
 	bool descending = ctl_args_flag(a, "desc"), count = ctl_args_flag(a, "count"), only = ctl_args_flag(a, "count-only");

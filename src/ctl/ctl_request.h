@@ -24,8 +24,8 @@ void ctl_request_transfer(struct buf *b, const struct reg_object *o, const char 
 /* application:info with result rows. */
 void ctl_request_rows(struct buf *b, const struct reg_object *o, const char *key, uint64_t after, unsigned rows);
 /* cursor empty: the options' own, or the first page. */
-enum ceir_err ctl_request_query(struct buf *b, const struct reg_object *o, struct ctl_args *a, struct str cursor, char *why, size_t why_size)
-	CEIR_MUST_USE;
+enum ceir_err ctl_request_query(
+	struct buf *b, const struct reg_object *o, struct ctl_args *a, struct str cursor, char *why, size_t why_size) CEIR_MUST_USE;
 
 /* The only sub-field of all groups of o with that name, and its group; NULL: none. */
 const struct reg_field *ctl_group_field(const struct reg_object *o, struct str name, const struct reg_field **group);

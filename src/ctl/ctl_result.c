@@ -11,14 +11,14 @@
 #include "ctl/ctl_request.h"
 #include "exchange/exchange.h"
 
-#define PAGE_ROWS 5000u            /* of one answer; the server gives 10,000 at most */
+#define PAGE_ROWS 5000u /* of one answer; the server gives 10,000 at most */
 
 struct result {
 	struct ctl *c;
-	FILE *csv;              /* NULL: a table */
+	FILE *csv; /* NULL: a table */
 	bool refused_only;
-	bool headed;            /* the table's headings are out */
-	uint64_t rows;          /* seen */
+	bool headed;   /* the table's headings are out */
+	uint64_t rows; /* seen */
 	struct ctl_progress progress;
 };
 
@@ -35,8 +35,9 @@ static void print_csv(struct result *r, const json_t *row)
 	struct buf out = BUF_INIT(0);
 
 	snprintf(line, sizeof(line), "%lld", (long long)json_integer_value(json_object_get(row, "line")));
-	const struct str fields[] = {str_of(line), str_of(text_of(row, "imei")), str_of(json_is_false(json_object_get(row, "first")) ? "0" : "1"),
-		str_of(text_of(row, "result")), str_of(text_of(row, "code")), str_of(text_of(row, "reason"))};
+	const struct str fields[] = {str_of(line), str_of(text_of(row, "imei")),
+		str_of(json_is_false(json_object_get(row, "first")) ? "0" : "1"), str_of(text_of(row, "result")),
+		str_of(text_of(row, "code")), str_of(text_of(row, "reason"))};
 	csv_put_row(&out, fields, CEIR_COUNT(fields), ',', CSV_NO_FORMULAS);
 	fwrite(out.p, 1, out.n, r->csv);
 	buf_free(&out);
@@ -48,9 +49,8 @@ static json_t *rows_wanted(const struct result *r, const json_t *rows)
 	json_t *wanted = json_array(), *row;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)rows, i, row)
-		if (!r->refused_only || strcmp(text_of(row, "result"), "refused") == 0)
-			json_array_append(wanted, row);
+	json_array_foreach((json_t *)(uintptr_t)rows, i,
+		row) if (!r->refused_only || strcmp(text_of(row, "result"), "refused") == 0) json_array_append(wanted, row);
 	return wanted;
 }
 
@@ -63,7 +63,8 @@ static void print_rows(struct result *r, const json_t *rows)
 		ctl_print_table(stdout, wanted, !r->headed);
 		r->headed = true;
 	}
-	json_array_foreach(wanted, i, row) {
+	json_array_foreach(wanted, i, row)
+	{
 		if (r->csv)
 			print_csv(r, row);
 		else if (r->c->args.json)

@@ -9,8 +9,8 @@
 #include "ctl/ctl_answer.h"
 #include "ctl/ctl_xml.h"
 
-#define TIMEOUT_S 60u              /* default of --timeout */
-#define PLAIN_PW_MAX 16u           /* RFC 5730 pwType: longer ones go through RFC 8807 */
+#define TIMEOUT_S 60u    /* default of --timeout */
+#define PLAIN_PW_MAX 16u /* RFC 5730 pwType: longer ones go through RFC 8807 */
 #define LOGINSEC_URI "urn:ietf:params:xml:ns:epp:loginSec-1.0"
 
 void ctl_complain(const char *format, ...)
@@ -34,8 +34,7 @@ static void put_uris(struct buf *b, const char *element, const json_t *uris)
 
 	if (json_is_string(uris))
 		ctl_xml_element(b, NULL, element, str_of(json_string_value(uris)));
-	json_array_foreach((json_t *)(uintptr_t)uris, i, e)
-		ctl_xml_element(b, NULL, element, str_of(json_string_value(e)));
+	json_array_foreach((json_t *)(uintptr_t)uris, i, e) ctl_xml_element(b, NULL, element, str_of(json_string_value(e)));
 }
 
 static bool has_uri(const json_t *uris, const char *uri)
@@ -45,9 +44,7 @@ static bool has_uri(const json_t *uris, const char *uri)
 
 	if (json_is_string(uris))
 		return strcmp(json_string_value(uris), uri) == 0;
-	json_array_foreach((json_t *)(uintptr_t)uris, i, e)
-		if (strcmp(json_string_value(e), uri) == 0)
-			return true;
+	json_array_foreach((json_t *)(uintptr_t)uris, i, e) if (strcmp(json_string_value(e), uri) == 0) return true;
 	return false;
 }
 
@@ -106,7 +103,8 @@ static enum ctl_exit login(struct ctl_session *s, const struct ctl_args *a, cons
 
 	err = ctl_secret_read(t->password_file[0] ? t->password_file : "-", "password", &pw);
 	if (err) {
-		ctl_complain("password of %s from %s: %s", t->user, t->password_file[0] ? t->password_file : "standard input", ceir_err_text(err));
+		ctl_complain("password of %s from %s: %s", t->user, t->password_file[0] ? t->password_file : "standard input",
+			ceir_err_text(err));
 		goto out;
 	}
 	if (ctl_answer_parse(epp_client_greeting(s->epp), &greeting)) {
@@ -148,7 +146,8 @@ enum ctl_exit ctl_session_open(struct ctl_session *s, const struct ctl_args *a, 
 	}
 	err = tls_client_new(t->ca, t->cert[0] ? t->cert : NULL, t->key[0] ? t->key : NULL, &s->tls);
 	if (err) {
-		ctl_complain("cannot use the certificates (%s, %s): %s", t->ca, t->cert[0] ? t->cert : "none of ours", ceir_err_text(err));
+		ctl_complain("cannot use the certificates (%s, %s): %s", t->ca, t->cert[0] ? t->cert : "none of ours",
+			ceir_err_text(err));
 		return CTL_USAGE;
 	}
 	err = epp_client_connect(s->tls, t->host, t->port, (unsigned)timeout_s * 1000, &s->epp, why, sizeof(why));

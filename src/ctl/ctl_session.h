@@ -14,7 +14,7 @@
 struct ctl_session {
 	struct tls_client *tls;
 	struct epp_client *epp;
-	bool json;               /* answers are printed as JSON lines */
+	bool json; /* answers are printed as JSON lines */
 	bool logged_in;
 };
 

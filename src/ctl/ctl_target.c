@@ -21,7 +21,8 @@ static struct str conf_find(struct str text, const char *section, const char *ke
 		line = str_trim(line);
 		if (line.n > 2 && line.p[0] == '[' && line.p[line.n - 1] == ']')
 			inside = str_eq_c((struct str){line.p + 1, line.n - 2}, section);
-		else if (inside && line.n && line.p[0] != '#' && line.p[0] != ';' && str_cut(&line, '=', &name) && str_eq_c(str_trim(name), key))
+		else if (inside && line.n && line.p[0] != '#' && line.p[0] != ';' && str_cut(&line, '=', &name) &&
+			 str_eq_c(str_trim(name), key))
 			found = str_trim(line);
 	}
 	return found;
@@ -64,7 +65,8 @@ static enum ceir_err address_of_dir(const char *dir, struct ctl_target *t, char 
 		snprintf(why, why_size, "%s/ceir.conf: %s", dir, ceir_err_text(err));
 	} else {
 		struct str listen = conf_find(buf_view(&conf), "epp", "listen");
-		err = ctl_address_split(listen.n ? listen : STR("127.0.0.1:7700"), t->host, sizeof(t->host), t->port, sizeof(t->port));
+		err = ctl_address_split(
+			listen.n ? listen : STR("127.0.0.1:7700"), t->host, sizeof(t->host), t->port, sizeof(t->port));
 		if (err)
 			snprintf(why, why_size, "%s/ceir.conf: epp.listen is not HOST:PORT", dir);
 	}
@@ -115,8 +117,10 @@ enum ceir_err ctl_target_find(const struct ctl_args *a, struct ctl_target *t, ch
 	copy_option(t->port, sizeof(t->port), a->port);
 	t->may_login = t->user[0] && !a->no_login;
 	if (!t->host[0] || !t->ca[0] || !t->cert[0] != !t->key[0]) {
-		snprintf(why, why_size, !t->host[0] ? "no server: give --dir DIR or --host HOST" :
-			!t->ca[0] ? "no --ca FILE: whose certificate may the server have?" : "--cert and --key go together");
+		snprintf(why, why_size,
+			!t->host[0] ? "no server: give --dir DIR or --host HOST"
+			: !t->ca[0] ? "no --ca FILE: whose certificate may the server have?"
+				    : "--cert and --key go together");
 		return CEIR_EINVAL;
 	}
 	return CEIR_OK;

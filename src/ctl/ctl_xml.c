@@ -75,8 +75,8 @@ void ctl_cltrid_make(char out[CTL_CLTRID_MAX])
 
 	time_rfc3339(clock_real_us(), now);
 	/* "2026-11-24T23:42:05.123456Z" to "20261124234205" */
-	snprintf(out, CTL_CLTRID_MAX, "CTL-%ld-%.4s%.2s%.2s%.2s%.2s%.2s-%u", (long)getpid(), now, now + 5, now + 8, now + 11, now + 14, now + 17,
-		++serial);
+	snprintf(out, CTL_CLTRID_MAX, "CTL-%ld-%.4s%.2s%.2s%.2s%.2s%.2s-%u", (long)getpid(), now, now + 5, now + 8, now + 11,
+		now + 14, now + 17, ++serial);
 }
 
 void ctl_frame_begin(struct buf *b)

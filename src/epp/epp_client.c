@@ -15,17 +15,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEADER_BYTES 4u            /* RFC 5734 4: total length, itself included, big-endian */
-#define FRAME_MAX (64u << 20)      /* longest frame we take */
+#define HEADER_BYTES 4u       /* RFC 5734 4: total length, itself included, big-endian */
+#define FRAME_MAX (64u << 20) /* longest frame we take */
 #define READ_BYTES 65536u
-#define SEND_BYTES 131072u         /* so much waiting is sent without being asked */
+#define SEND_BYTES 131072u /* so much waiting is sent without being asked */
 
 struct epp_client {
 	struct tls *tls;
 	unsigned timeout_ms;
 	struct buf greeting;
 	struct buf in, out;
-	size_t at;                       /* of in: where the next frame begins */
+	size_t at; /* of in: where the next frame begins */
 };
 
 /* ---- connecting ------------------------------------------------------------------------------------------------------- */
@@ -95,8 +95,8 @@ static enum ceir_err connect_any(const char *host, const char *port, unsigned ti
 	return err;
 }
 
-enum ceir_err epp_client_connect(struct tls_client *tls, const char *host, const char *port, unsigned timeout_ms, struct epp_client **out,
-	char *why, size_t why_size)
+enum ceir_err epp_client_connect(struct tls_client *tls, const char *host, const char *port, unsigned timeout_ms,
+	struct epp_client **out, char *why, size_t why_size)
 {
 	struct epp_client *c = calloc(1, sizeof(*c));
 	struct str greeting;

@@ -113,6 +113,9 @@ enum ceir_err reg_account_update(struct exec *x)
 		return reg_refuse(x, REG_STATUS, "id", x->c->key->text, N_("The account is closed"));
 	if (!reg_row(x, x->c->object->fields, x->c->set, false, row, &mask))
 		return CEIR_OK;
+	/* Else the last admin could leave a register that nobody keeps. */
+	if (mask & 1u << ACCOUNT_STATUS && !reg_val_is(row[ACCOUNT_STATUS], "active") && str_eq_c(row[ACCOUNT_CODE].s, x->s->who.clid))
+		return reg_refuse(x, REG_POLICY, "status", row[ACCOUNT_STATUS].s, N_("An account cannot close itself"));
 	if (mask & 1u << ACCOUNT_PW)
 		take_hash(x, row);
 	/* Setting an account active, or a new password, lifts a lock. */

@@ -120,6 +120,11 @@ struct store_job {
 	void *arg;
 	struct store_waiter *waiter;   /* NULL: nobody waits */
 	bool bulk;                     /* long: committed alone, and only after the short ones before it */
+	/*
+	 * Need not be on the disk when it is settled, only in the database file: a kill cannot take it back, a power failure can
+	 * within STORE_RELAXED_MS. A group of nothing else is committed without waiting for the disk.
+	 */
+	bool relaxed;
 	enum ceir_err result;          /* valid after store_wait */
 	struct store_job *next;        /* the store's */
 };
@@ -136,6 +141,8 @@ enum ceir_err store_run(struct store *s, struct store_job *job) CEIR_MUST_USE;
 /* Inside a job: what follows can be taken back alone. */
 enum ceir_err store_mark(struct store_conn *c) CEIR_MUST_USE;
 enum ceir_err store_unmark(struct store_conn *c, bool keep) CEIR_MUST_USE;
+
+#define STORE_RELAXED_MS 100
 
 struct store_stats {
 	uint64_t commits, jobs;

@@ -428,6 +428,8 @@ enum ceir_err store_unmark(struct store_conn *c, bool keep)
 	if (!keep) {
 		s = store_sql(c, "ROLLBACK TO job");
 		err = s ? store_step(c, s, "rollback to savepoint") : CEIR_ESTORE;
+		if (!err)
+			err = store_heads_load(c); /* the logs' numbers go back with their rows */
 	}
 	if (!err) {
 		s = store_sql(c, "RELEASE job");

@@ -3,13 +3,20 @@
  * tells the submitters. While a commit waits for the disk the next jobs gather, so the group grows with the load and a
  * commit is paid once for all of them.
  *
- * WAL checkpoints: a second thread copies the write-ahead log into the database (PASSIVE, it never blocks the writer); when
+ * A group that holds relaxed jobs only is written to the log without waiting for the disk (synchronous=NORMAL); the second
+ * thread syncs the log STORE_RELAXED_MS later, unless a commit of another kind has done so before.
+ *
+ * WAL checkpoints: the second thread copies the write-ahead log into the database (PASSIVE, it never blocks the writer); when
  * little is left the writer does the rest between two groups, because only then the log can begin again at its start.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "store/store_internal.h"
 
@@ -28,12 +35,14 @@ struct store_waiter {
 struct store {
 	char *path;
 	struct store_conn *writer;   /* the writer's thread */
+	bool relaxed;                /* the writer's connection is at synchronous=NORMAL; the writer's thread */
 	pthread_t thread, checkpointer;
 
 	pthread_mutex_t lock;        /* the queues, stop, wal_pages */
 	pthread_cond_t work, checkpoint;
 	struct store_job *head, **tail, *bulk_head, **bulk_tail;
 	bool stop, stop_checkpointer, finish_checkpoint;
+	bool unsynced;               /* relaxed commits since the log was synced */
 	int wal_pages;
 
 	pthread_mutex_t readers_lock;
@@ -136,10 +145,30 @@ static void roll_back(struct store_conn *c)
 		c->audit_seq = -1;
 }
 
-/* All jobs in one transaction. On error nothing of any of them remains. */
-static enum ceir_err commit_group(struct store_conn *c, struct store_job *group)
+/* Whether the next commit waits for the disk; can be set between transactions only. */
+static enum ceir_err set_relaxed(struct store *s, const struct store_job *group)
 {
-	enum ceir_err err = c->audit_seq < 0 ? store_heads_load(c) : CEIR_OK;
+	bool relaxed = true;
+
+	for (; group; group = group->next)
+		relaxed &= group->relaxed;
+	pthread_mutex_lock(&s->lock);
+	/* A commit that waits takes the ones before with it: they are in the same file. */
+	if (relaxed && !s->unsynced)
+		pthread_cond_signal(&s->checkpoint);
+	s->unsynced = relaxed;
+	pthread_mutex_unlock(&s->lock);
+	if (relaxed == s->relaxed)
+		return CEIR_OK;
+	s->relaxed = relaxed;
+	return store_exec(s->writer, relaxed ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+}
+
+/* All jobs in one transaction. On error nothing of any of them remains. */
+static enum ceir_err commit_group(struct store *st, struct store_job *group)
+{
+	struct store_conn *c = st->writer;
+	enum ceir_err err = c->audit_seq < 0 ? store_heads_load(c) : set_relaxed(st, group);
 	sqlite3_stmt *begin = store_sql(c, "BEGIN IMMEDIATE"), *commit = store_sql(c, "COMMIT");
 
 	if (err)
@@ -175,7 +204,7 @@ static void publish(struct store *s, struct store_job *group)
 static void execute(struct store *s, struct store_job *group)
 {
 	struct store_job *next;
-	enum ceir_err err = commit_group(s->writer, group);
+	enum ceir_err err = commit_group(s, group);
 
 	if (!err) {
 		publish(s, group);
@@ -187,7 +216,7 @@ static void execute(struct store *s, struct store_job *group)
 		next = job->next;
 		job->next = NULL;
 		if (!alone)
-			err = commit_group(s->writer, job);
+			err = commit_group(s, job);
 		if (err)
 			settle(job, err);
 		else
@@ -223,6 +252,48 @@ static enum ceir_err checkpoint(struct store_conn *c, int *rest)
 	return err;
 }
 
+/* SQLite takes no locks on the log file, so a descriptor of our own may be opened and closed. */
+static enum ceir_err sync_log(const char *path)
+{
+	char wal[4096];
+	int fd;
+
+	if ((size_t)snprintf(wal, sizeof wal, "%s-wal", path) >= sizeof wal || (fd = open(wal, O_RDONLY | O_CLOEXEC)) < 0)
+		return CEIR_EIO;
+	int rc = fdatasync(fd);
+	close(fd);
+	return rc ? ceir_err_of_errno(errno) : CEIR_OK;
+}
+
+/* One piece of the second thread's work, without the lock. */
+static enum ceir_err maintain(struct store *s, struct store_conn *c, bool sync, bool copy, int *rest)
+{
+	enum ceir_err err = CEIR_OK;
+
+	if (sync && sync_log(s->path)) {
+		log_error("store", "the write-ahead log could not be synced");
+		err = CEIR_EIO;
+	}
+	return copy ? checkpoint(c, rest) : err;
+}
+
+/* Waits for something to do: until there is log to copy, or relaxed commits have waited long enough. Under the lock. */
+static void wait_for_maintenance(struct store *s, bool can_copy)
+{
+	struct timespec until;
+
+	while (!s->stop_checkpointer && !s->unsynced && !(can_copy && s->wal_pages > WAL_PAGES && !s->finish_checkpoint))
+		pthread_cond_wait(&s->checkpoint, &s->lock);
+	if (s->stop_checkpointer || !s->unsynced)
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STORE_RELAXED_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+	while (!s->stop_checkpointer && pthread_cond_timedwait(&s->checkpoint, &s->lock, &until) == 0)
+		;
+}
+
 static void *checkpoint_thread(void *arg)
 {
 	struct store *s = arg;
@@ -232,17 +303,16 @@ static void *checkpoint_thread(void *arg)
 		log_error("store", "no connection for checkpoints: the write-ahead log will grow");
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop_checkpointer) {
-		if (s->wal_pages <= WAL_PAGES || s->finish_checkpoint || !c) {
-			pthread_cond_wait(&s->checkpoint, &s->lock);
-			continue;
-		}
+		wait_for_maintenance(s, c != NULL);
+		bool sync = s->unsynced, copy = c && s->wal_pages > WAL_PAGES && !s->finish_checkpoint;
+		s->unsynced = false;
 		pthread_mutex_unlock(&s->lock);
 		int rest = 0;
-		enum ceir_err err = checkpoint(c, &rest);
+		enum ceir_err err = maintain(s, c, sync, copy, &rest);
 		pthread_mutex_lock(&s->lock);
 		if (err)
 			s->wal_pages = 0; /* logged; the next commit asks again */
-		else if (rest <= WAL_REST)
+		else if (copy && rest <= WAL_REST)
 			s->finish_checkpoint = true; /* the writer does the rest before its next group */
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -27,9 +27,10 @@ void tls_client_free(struct tls_client *c);
  * Handshake over a connected socket within timeout_ms. The connection owns fd from then on, also on error.
  * why (may be NULL) gets GnuTLS's reason, at most why_size bytes.
  */
-enum ceir_err tls_accept(struct tls_server *s, int fd, unsigned timeout_ms, struct tls **out, char *why, size_t why_size) CEIR_MUST_USE;
-enum ceir_err tls_connect(struct tls_client *c, int fd, const char *host, unsigned timeout_ms, struct tls **out, char *why, size_t why_size)
+enum ceir_err tls_accept(struct tls_server *s, int fd, unsigned timeout_ms, struct tls **out, char *why, size_t why_size)
 	CEIR_MUST_USE;
+enum ceir_err tls_connect(struct tls_client *c, int fd, const char *host, unsigned timeout_ms, struct tls **out, char *why,
+	size_t why_size) CEIR_MUST_USE;
 
 /*
  * Reads what is there, at least one byte, at most n; waits at most timeout_ms in all (0: for ever). CEIR_ETIMEOUT,

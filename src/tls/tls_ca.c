@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CA_DAYS 3653u              /* ten years */
-#define BACKDATE_S 300             /* a peer's clock may be a little behind */
+#define CA_DAYS 3653u  /* ten years */
+#define BACKDATE_S 300 /* a peer's clock may be a little behind */
 #define SERIAL_BYTES 16
 #define PEM_MAX 65536u
 
@@ -176,9 +176,11 @@ static int crt_basics(struct pair *p, const char *common_name, unsigned days)
 		return ret;
 	/* RFC 5280 4.1.2.2: positive; and DER wants no leading zero byte. */
 	serial[0] = (uint8_t)((serial[0] & 0x3f) | 0x40);
-	if ((ret = gnutls_x509_crt_set_version(p->crt, 3)) < 0 || (ret = gnutls_x509_crt_set_serial(p->crt, serial, sizeof(serial))) < 0 ||
+	if ((ret = gnutls_x509_crt_set_version(p->crt, 3)) < 0 ||
+		(ret = gnutls_x509_crt_set_serial(p->crt, serial, sizeof(serial))) < 0 ||
 		(ret = gnutls_x509_crt_set_key(p->crt, p->key)) < 0 ||
-		(ret = gnutls_x509_crt_set_dn_by_oid(p->crt, GNUTLS_OID_X520_COMMON_NAME, 0, common_name, (unsigned)strlen(common_name))) < 0 ||
+		(ret = gnutls_x509_crt_set_dn_by_oid(
+			 p->crt, GNUTLS_OID_X520_COMMON_NAME, 0, common_name, (unsigned)strlen(common_name))) < 0 ||
 		(ret = gnutls_x509_crt_set_activation_time(p->crt, now - BACKDATE_S)) < 0 ||
 		(ret = gnutls_x509_crt_set_expiration_time(p->crt, now + (time_t)days * 86400)) < 0 ||
 		(ret = gnutls_x509_crt_get_key_id(p->crt, GNUTLS_KEYID_USE_SHA256, id, &id_size)) < 0)
@@ -208,9 +210,11 @@ static int crt_add_name(gnutls_x509_crt_t crt, const char *name)
 	unsigned char address[sizeof(struct in6_addr)];
 
 	if (inet_pton(AF_INET, name, address) == 1)
-		return gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address, sizeof(struct in_addr), GNUTLS_FSAN_APPEND);
+		return gnutls_x509_crt_set_subject_alt_name(
+			crt, GNUTLS_SAN_IPADDRESS, address, sizeof(struct in_addr), GNUTLS_FSAN_APPEND);
 	if (inet_pton(AF_INET6, name, address) == 1)
-		return gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address, sizeof(struct in6_addr), GNUTLS_FSAN_APPEND);
+		return gnutls_x509_crt_set_subject_alt_name(
+			crt, GNUTLS_SAN_IPADDRESS, address, sizeof(struct in6_addr), GNUTLS_FSAN_APPEND);
 	return gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name, (unsigned)strlen(name), GNUTLS_FSAN_APPEND);
 }
 
@@ -223,7 +227,8 @@ static int crt_purpose(gnutls_x509_crt_t crt, gnutls_x509_crt_t ca, enum tls_use
 
 	if ((ret = gnutls_x509_crt_set_basic_constraints(crt, 0, -1)) < 0 ||
 		(ret = gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE)) < 0 ||
-		(ret = gnutls_x509_crt_set_key_purpose_oid(crt, use == TLS_USE_SERVER ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT, 0)) < 0 ||
+		(ret = gnutls_x509_crt_set_key_purpose_oid(
+			 crt, use == TLS_USE_SERVER ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT, 0)) < 0 ||
 		(ret = gnutls_x509_crt_get_subject_key_id(ca, id, &id_size, NULL)) < 0 ||
 		(ret = gnutls_x509_crt_set_authority_key_id(crt, id, id_size)) < 0)
 		return ret;
@@ -240,8 +245,8 @@ static int crt_sha256(gnutls_x509_crt_t crt, uint8_t out[32])
 	return gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA256, out, &size);
 }
 
-enum ceir_err tls_ca_issue(const char *dir, const char *name, enum tls_use use, const char *const *names, size_t n, unsigned days,
-	uint8_t sha256[32])
+enum ceir_err tls_ca_issue(
+	const char *dir, const char *name, enum tls_use use, const char *const *names, size_t n, unsigned days, uint8_t sha256[32])
 {
 	struct pair ca = {NULL, NULL}, end = {NULL, NULL};
 	uint8_t print[32];
@@ -257,7 +262,8 @@ enum ceir_err tls_ca_issue(const char *dir, const char *name, enum tls_use use, 
 	if (err)
 		goto out;
 	if ((ret = crt_basics(&end, name, days)) < 0 || (ret = crt_purpose(end.crt, ca.crt, use, names, n)) < 0 ||
-		(ret = gnutls_x509_crt_sign2(end.crt, ca.crt, ca.key, GNUTLS_DIG_SHA256, 0)) < 0 || (ret = crt_sha256(end.crt, print)) < 0)
+		(ret = gnutls_x509_crt_sign2(end.crt, ca.crt, ca.key, GNUTLS_DIG_SHA256, 0)) < 0 ||
+		(ret = crt_sha256(end.crt, print)) < 0)
 		err = failed(name, ret);
 	else
 		err = pair_save(&end, dir, name);

@@ -18,8 +18,8 @@
 	":%SERVER_PRECEDENCE:%SAFE_RENEGOTIATION"
 
 struct tls_server {
-	char *cert, *key, *ca;           /* paths, read again by reload */
-	pthread_mutex_t lock;            /* of `current` */
+	char *cert, *key, *ca; /* paths, read again by reload */
+	pthread_mutex_t lock;  /* of `current` */
 	struct tls_credentials *current;
 };
 

@@ -21,36 +21,36 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IN_BYTES 32768u            /* two full records */
-#define OUT_BYTES 131072u          /* as much is encrypted before it is sent */
-#define RECORD_HEADER 5u           /* RFC 8446 5.1: type, version, length */
-#define LINGER_MS 250u             /* how long a closing server throws away what the peer still sends */
+#define IN_BYTES 32768u   /* two full records */
+#define OUT_BYTES 131072u /* as much is encrypted before it is sent */
+#define RECORD_HEADER 5u  /* RFC 8446 5.1: type, version, length */
+#define LINGER_MS 250u    /* how long a closing server throws away what the peer still sends */
 #define FOREVER INT64_MAX
 
 struct tls {
-	int fd;                          /* not changed from handshake to close */
+	int fd; /* not changed from handshake to close */
 	bool server;
-	atomic_bool stopped;             /* by tls_shutdown: no reading, no writing */
-	atomic_bool read_stopped;        /* by tls_shutdown or tls_shutdown_read */
+	atomic_bool stopped;      /* by tls_shutdown: no reading, no writing */
+	atomic_bool read_stopped; /* by tls_shutdown or tls_shutdown_read */
 
 	/* The rest belongs to the connection's thread. */
 	gnutls_session_t session;
 	struct tls_credentials *credentials;
-	const char *host;                /* client, during the handshake: whom the server must be */
-	unsigned verify_status;          /* what was wrong with the peer's certificate */
+	const char *host;       /* client, during the handshake: whom the server must be */
+	unsigned verify_status; /* what was wrong with the peer's certificate */
 	bool has_peer;
 	uint8_t peer_sha256[32];
 	time_t peer_from, peer_until;
 
-	int64_t deadline_us;             /* of the running call, monotonic */
-	unsigned fills;                  /* times the running call has taken bytes off the socket */
-	bool no_wait;                    /* only what is in `in` may be used */
-	enum ceir_err io_err;            /* why the socket failed during the running call */
+	int64_t deadline_us;  /* of the running call, monotonic */
+	unsigned fills;       /* times the running call has taken bytes off the socket */
+	bool no_wait;         /* only what is in `in` may be used */
+	enum ceir_err io_err; /* why the socket failed during the running call */
 	char reason[192];
 
 	size_t in_at, in_n;
 	struct buf out;
-	size_t out_at;                   /* of out, already sent */
+	size_t out_at; /* of out, already sent */
 	uint8_t in[IN_BYTES];
 };
 
@@ -311,14 +311,15 @@ static int session_setup(struct tls *t)
 	if (ret == GNUTLS_E_SUCCESS)
 		ret = gnutls_credentials_set(t->session, GNUTLS_CRD_CERTIFICATE, t->credentials->x509);
 	/* RFC 6066 3: a literal address is not a server name. */
-	if (ret == GNUTLS_E_SUCCESS && t->host && inet_pton(AF_INET, t->host, &address) != 1 && inet_pton(AF_INET6, t->host, &address) != 1)
+	if (ret == GNUTLS_E_SUCCESS && t->host && inet_pton(AF_INET, t->host, &address) != 1 &&
+		inet_pton(AF_INET6, t->host, &address) != 1)
 		ret = gnutls_server_name_set(t->session, GNUTLS_NAME_DNS, t->host, strlen(t->host));
 	return ret;
 }
 
 /* Both ends of a connection begin alike. Takes over fd and the reference to the credentials. */
-static enum ceir_err session_start(struct tls_credentials *credentials, int fd, const char *host, unsigned timeout_ms, struct tls **out,
-	char *why, size_t why_size)
+static enum ceir_err session_start(struct tls_credentials *credentials, int fd, const char *host, unsigned timeout_ms,
+	struct tls **out, char *why, size_t why_size)
 {
 	const int one = 1;
 	enum ceir_err err;
@@ -357,7 +358,8 @@ enum ceir_err tls_accept(struct tls_server *s, int fd, unsigned timeout_ms, stru
 	return session_start(tls_server_credentials(s), fd, NULL, timeout_ms, out, why, why_size);
 }
 
-enum ceir_err tls_connect(struct tls_client *c, int fd, const char *host, unsigned timeout_ms, struct tls **out, char *why, size_t why_size)
+enum ceir_err tls_connect(
+	struct tls_client *c, int fd, const char *host, unsigned timeout_ms, struct tls **out, char *why, size_t why_size)
 {
 	CEIR_ASSERT(host);
 	return session_start(tls_client_credentials(c), fd, host, timeout_ms, out, why, why_size);

@@ -649,13 +649,14 @@ class Transfer(Base):
         return n
 
     def status(self, r):
+        """Importers deal with each other as importers: reID and acID are theirs, not their staff's accounts."""
         f = r.fields()
         return f["trStatus"], f["reID"], f.get("acID")
 
     def test_approved(self):
         a, b = self.device()
         r = self.code(self.other.transfer("request", a), 1001)
-        self.assertEqual(self.status(r)[:2], ("pending", "importer2"))
+        self.assertEqual(self.status(r)[:2], ("pending", IMPORTER2))
         self.code(self.other.transfer("request", a), 2300)
         self.assertEqual(self.status(self.code(self.other.transfer("query", a), 1000))[0], "pending")
         self.assertEqual(self.status(self.code(self.importer.transfer("query", a), 1000))[0], "pending")
@@ -668,7 +669,7 @@ class Transfer(Base):
         self.code(self.other.transfer("approve", a), 2201)
         self.code(self.importer.transfer("cancel", a), 2201)
         r = self.code(self.importer.transfer("approve", a), 1000)
-        self.assertEqual(self.status(r), ("clientApproved", "importer2", "importer1"))
+        self.assertEqual(self.status(r), ("clientApproved", IMPORTER2, IMPORTER))
         for n in (a, b):
             self.assertEqual(self.admin.info("imei", n).fields()["importer"], IMPORTER2)
             self.code(self.importer.info("imei", n), 2201, 2303)

@@ -116,8 +116,9 @@ static void filters_have_a_sign(void **state)
 {
 	static const struct {
 		const char *text, *field, *op, *value;
-	} good[] = {{"status = valid", "status", "eq", "valid"}, {"crDate>=2026-01-01T00:00:00Z", "crDate", "ge", "2026-01-01T00:00:00Z"},
-		{"name^352", "name", "prefix", "352"}, {"a!=b", "a", "ne", "b"}, {"a<b=c", "a", "lt", "b=c"}, {"a<=b", "a", "le", "b"}};
+	} good[] = {{"status = valid", "status", "eq", "valid"},
+		{"crDate>=2026-01-01T00:00:00Z", "crDate", "ge", "2026-01-01T00:00:00Z"}, {"name^352", "name", "prefix", "352"},
+		{"a!=b", "a", "ne", "b"}, {"a<b=c", "a", "lt", "b=c"}, {"a<=b", "a", "le", "b"}};
 	struct str field, value;
 	const char *op;
 
@@ -160,7 +161,8 @@ static void a_data_folder_says_where_and_who(void **state)
 	assert_int_equal(parse("--dir", dir, NULL), CEIR_OK);
 	assert_int_not_equal(ctl_target_find(&args, &t, why, sizeof(why)), CEIR_OK);
 	snprintf(path, sizeof(path), "%s/ceir.conf", dir);
-	assert_int_equal(file_write(path, STR("# listen = 1\n[tls]\nlisten = 2:2\n[epp]\n listen =  127.0.0.1:7711 \n"), 0600), CEIR_OK);
+	assert_int_equal(
+		file_write(path, STR("# listen = 1\n[tls]\nlisten = 2:2\n[epp]\n listen =  127.0.0.1:7711 \n"), 0600), CEIR_OK);
 	assert_int_equal(parse("--dir", dir, "--ca", "ca.crt", "--port", "99", NULL), CEIR_OK);
 	assert_int_equal(ctl_target_find(&args, &t, why, sizeof(why)), CEIR_OK);
 	assert_string_equal(t.host, "127.0.0.1");
@@ -204,7 +206,8 @@ static enum ceir_err build(const char *object, enum reg_verb verb, const char *k
 	struct arena *arena = arena_new(0);
 
 	buf_clear(&document);
-	enum ceir_err err = ctl_request_object(&document, reg_object_by_name(str_of(object)), verb, key, &args, arena, why, sizeof(why));
+	enum ceir_err err =
+		ctl_request_object(&document, reg_object_by_name(str_of(object)), verb, key, &args, arena, why, sizeof(why));
 	buf_char(&document, '\0');
 	arena_free(arena);
 	return err;
@@ -215,24 +218,30 @@ static enum ceir_err build(const char *object, enum reg_verb verb, const char *k
 static void fields_come_in_the_order_of_the_schema(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("permit", "create", "P<1>", "--position", "country=KR,number=1,model=\"A & B\"", "--exDate", "2027-01-01", "--importer",
-				 "89", NULL), CEIR_OK);
+	assert_int_equal(parse("permit", "create", "P<1>", "--position", "country=KR,number=1,model=\"A & B\"", "--exDate",
+				 "2027-01-01", "--importer", "89", NULL),
+		CEIR_OK);
 	assert_int_equal(build("permit", REG_CREATE, "P<1>"), CEIR_OK);
 	ASSERT_HOLDS("<create><permit:create xmlns:permit=\"urn:ceir:params:xml:ns:permit-1.0\"><permit:id>P&lt;1&gt;</permit:id>"
-		     "<permit:importer>89</permit:importer><permit:exDate>2027-01-01</permit:exDate><permit:position><permit:number>1</permit:number>"
-		     "<permit:model>A &amp; B</permit:model><permit:country>KR</permit:country></permit:position></permit:create></create><clTRID>CTL-");
+		     "<permit:importer>89</permit:importer><permit:exDate>2027-01-01</"
+		     "permit:exDate><permit:position><permit:number>1</permit:number>"
+		     "<permit:model>A &amp; "
+		     "B</permit:model><permit:country>KR</permit:country></permit:position></permit:create></create><clTRID>CTL-");
 	assert_null(ctl_args_unknown(&args));
 }
 
 static void updates_have_their_three_parts(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("certificate", "update", "C", "--rem-tac", "35210605", "--add-tac", "35210606", "--add-tac", "35210607", "--model", "X",
-				 NULL), CEIR_OK);
+	assert_int_equal(parse("certificate", "update", "C", "--rem-tac", "35210605", "--add-tac", "35210606", "--add-tac",
+				 "35210607", "--model", "X", NULL),
+		CEIR_OK);
 	assert_int_equal(build("certificate", REG_UPDATE, "C"), CEIR_OK);
-	ASSERT_HOLDS("<certificate:id>C</certificate:id><certificate:add><certificate:tac>35210606</certificate:tac><certificate:tac>35210607"
-		     "</certificate:tac></certificate:add><certificate:rem><certificate:tac>35210605</certificate:tac></certificate:rem>"
-		     "<certificate:chg><certificate:model>X</certificate:model></certificate:chg></certificate:update>");
+	ASSERT_HOLDS(
+		"<certificate:id>C</certificate:id><certificate:add><certificate:tac>35210606</"
+		"certificate:tac><certificate:tac>35210607"
+		"</certificate:tac></certificate:add><certificate:rem><certificate:tac>35210605</certificate:tac></certificate:rem>"
+		"<certificate:chg><certificate:model>X</certificate:model></certificate:chg></certificate:update>");
 	assert_int_equal(parse("listing", "update", "L", "--stage", "confirmed", NULL), CEIR_OK);
 	assert_int_equal(build("listing", REG_UPDATE, "L"), CEIR_OK);
 	ASSERT_HOLDS("<listing:id>L</listing:id><listing:chg><listing:stage>confirmed</listing:stage></listing:chg>");
@@ -253,7 +262,8 @@ static void other_verbs_take_what_they_need(void **state)
 	ASSERT_HOLDS("<listing:id>L</listing:id><listing:ground>found</listing:ground></listing:delete></delete>");
 	assert_int_equal(parse("application", "create", "--kind", "personal", "--imei", "1", "--imei", "2,3", NULL), CEIR_OK);
 	assert_int_equal(build("application", REG_CREATE, NULL), CEIR_OK);
-	ASSERT_HOLDS("<application:kind>personal</application:kind><application:imei>1</application:imei><application:device><application:imei>2"
+	ASSERT_HOLDS("<application:kind>personal</application:kind><application:imei>1</"
+		     "application:imei><application:device><application:imei>2"
 		     "</application:imei><application:imei>3</application:imei></application:device></application:create>");
 }
 
@@ -280,13 +290,16 @@ static void queries_are_an_extension(void **state)
 	const struct reg_object *o = reg_object_by_name(STR("permit"));
 
 	(void)state;
-	assert_int_equal(parse("permit", "query", "--filter", "status=valid", "--filter", "issued >= 2026-01-01", "--desc", "--limit", "10", "--count",
-				 NULL), CEIR_OK);
+	assert_int_equal(parse("permit", "query", "--filter", "status=valid", "--filter", "issued >= 2026-01-01", "--desc",
+				 "--limit", "10", "--count", NULL),
+		CEIR_OK);
 	buf_clear(&document);
 	assert_int_equal(ctl_request_query(&document, o, &args, STR("c&c"), why, sizeof(why)), CEIR_OK);
 	buf_char(&document, '\0');
-	ASSERT_HOLDS("<extension><query:command xmlns:query=\"urn:ceir:params:xml:ns:query-1.0\"><query:query object=\"urn:ceir:params:xml:ns:permit-1.0\">"
-		     "<query:filter field=\"status\" op=\"eq\">valid</query:filter><query:filter field=\"issued\" op=\"ge\">2026-01-01</query:filter>"
+	ASSERT_HOLDS("<extension><query:command xmlns:query=\"urn:ceir:params:xml:ns:query-1.0\"><query:query "
+		     "object=\"urn:ceir:params:xml:ns:permit-1.0\">"
+		     "<query:filter field=\"status\" op=\"eq\">valid</query:filter><query:filter field=\"issued\" "
+		     "op=\"ge\">2026-01-01</query:filter>"
 		     "<query:sort order=\"desc\">id</query:sort><query:limit>10</query:limit><query:cursor>c&amp;c</query:cursor>"
 		     "<query:count only=\"0\"/></query:query><query:clTRID>CTL-");
 	buf_free(&document);

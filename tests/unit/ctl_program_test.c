@@ -23,8 +23,12 @@
 
 #define TIMEOUT_MS 10000u
 #define EPP(body) "<epp xmlns=\"urn:ietf:params:xml:ns:epp-1.0\">" body "</epp>"
-#define ANSWER(code, data) EPP("<response><result code=\"" code "\"><msg lang=\"en\">text " code "</msg></result>" data "<trID><svTRID>S</svTRID></trID></response>")
-#define APPLICATION(element, fields) "<resData><a:" element " xmlns:a=\"urn:ceir:params:xml:ns:application-1.0\"><a:id>APP-1</a:id>" fields "</a:" element "></resData>"
+#define ANSWER(code, data)                                                                                                         \
+	EPP("<response><result code=\"" code "\"><msg lang=\"en\">text " code "</msg></result>" data                               \
+	    "<trID><svTRID>S</svTRID></trID></response>")
+#define APPLICATION(element, fields)                                                                                               \
+	"<resData><a:" element " xmlns:a=\"urn:ceir:params:xml:ns:application-1.0\"><a:id>APP-1</a:id>" fields "</a:" element      \
+	"></resData>"
 
 static char dir[] = "/tmp/ceir-ctl-XXXXXX";
 static struct tls_server *credentials;
@@ -44,9 +48,11 @@ static struct {
 
 static const char *play(const char *xml)
 {
-	static const char greeting[] = EPP("<greeting><svID>played</svID><svDate>2026-11-25T00:00:00Z</svDate><svcMenu><version>1.0</version><lang>en</lang>"
+	static const char greeting[] = EPP(
+		"<greeting><svID>played</svID><svDate>2026-11-25T00:00:00Z</svDate><svcMenu><version>1.0</version><lang>en</lang>"
 		"<objURI>urn:ietf:params:xml:ns:imei-1.0</objURI><objURI>urn:ceir:params:xml:ns:tac-1.0</objURI><svcExtension>"
-		"<extURI>urn:ceir:params:xml:ns:query-1.0</extURI><extURI>urn:ietf:params:xml:ns:epp:loginSec-1.0</extURI></svcExtension></svcMenu></greeting>");
+		"<extURI>urn:ceir:params:xml:ns:query-1.0</extURI><extURI>urn:ietf:params:xml:ns:epp:loginSec-1.0</extURI></"
+		"svcExtension></svcMenu></greeting>");
 
 	if (!xml || strstr(xml, "<hello/>"))
 		return greeting;
@@ -61,25 +67,35 @@ static const char *play(const char *xml)
 	if (strstr(xml, "REFUSE"))
 		return ANSWER("2303", "");
 	if (strstr(xml, "<check>"))
-		return ANSWER("1000", "<resData><i:chkData xmlns:i=\"urn:ietf:params:xml:ns:imei-1.0\"><i:cd><i:name avail=\"0\">352106050544203</i:name>"
-			"<i:reason>Object exists</i:reason><i:state reason=\"registered\">white</i:state></i:cd></i:chkData></resData>");
+		return ANSWER("1000", "<resData><i:chkData xmlns:i=\"urn:ietf:params:xml:ns:imei-1.0\"><i:cd><i:name "
+				      "avail=\"0\">352106050544203</i:name>"
+				      "<i:reason>Object exists</i:reason><i:state "
+				      "reason=\"registered\">white</i:state></i:cd></i:chkData></resData>");
 	if (strstr(xml, "<query:query")) {
 		if (strstr(xml, "<query:cursor>two"))
 			return ANSWER("1000", "<resData><q:queData xmlns:q=\"urn:ceir:params:xml:ns:query-1.0\"><q:item><t:infData "
-				"xmlns:t=\"urn:ceir:params:xml:ns:tac-1.0\"><t:id>22222222</t:id></t:infData></q:item></q:queData></resData>");
+					      "xmlns:t=\"urn:ceir:params:xml:ns:tac-1.0\"><t:id>22222222</t:id></t:infData></"
+					      "q:item></q:queData></resData>");
 		return ANSWER("1000", "<resData><q:queData xmlns:q=\"urn:ceir:params:xml:ns:query-1.0\"><q:item><t:infData "
-			"xmlns:t=\"urn:ceir:params:xml:ns:tac-1.0\"><t:id>11111111</t:id></t:infData></q:item><q:next>two</q:next></q:queData></resData>");
+				      "xmlns:t=\"urn:ceir:params:xml:ns:tac-1.0\"><t:id>11111111</t:id></t:infData></"
+				      "q:item><q:next>two</q:next></q:queData></resData>");
 	}
 	if (strstr(xml, "<application:status>staged"))
 		return ANSWER("1000", APPLICATION("creData", ""));
 	if (strstr(xml, "<application:status>submitted"))
 		return ANSWER("1001", "");
 	if (strstr(xml, "rows=\"5000\"")) /* behind line 2 nothing follows */
-		return strstr(xml, "after=\"0\"") ? ANSWER("1000", APPLICATION("infData", "<a:row line=\"1\" result=\"accepted\"><a:imei>352106050544203</a:imei></a:row>"
-			"<a:row line=\"2\" result=\"refused\" code=\"luhn\"><a:imei>=1+1</a:imei><a:reason>Wrong, \"check\" digit</a:reason></a:row>"))
-			: ANSWER("1000", APPLICATION("infData", ""));
+		return strstr(xml, "after=\"0\"")
+			       ? ANSWER("1000",
+					 APPLICATION("infData",
+						 "<a:row line=\"1\" result=\"accepted\"><a:imei>352106050544203</a:imei></a:row>"
+						 "<a:row line=\"2\" result=\"refused\" "
+						 "code=\"luhn\"><a:imei>=1+1</a:imei><a:reason>Wrong, \"check\" "
+						 "digit</a:reason></a:row>"))
+			       : ANSWER("1000", APPLICATION("infData", ""));
 	if (strstr(xml, "rows=\"0\""))
-		return ANSWER("1000", APPLICATION("infData", "<a:status>done</a:status><a:accepted>3</a:accepted><a:refused>1</a:refused>"));
+		return ANSWER("1000",
+			APPLICATION("infData", "<a:status>done</a:status><a:accepted>3</a:accepted><a:refused>1</a:refused>"));
 	if (strstr(xml, "<update xmlns=")) {
 		seen.updates++;
 		for (const char *p = xml; (p = strstr(p, "<imei>")); p++)
@@ -177,7 +193,8 @@ static int make_world(void **state)
 	assert_int_equal(tls_ca_issue(path("keys"), "admin", TLS_USE_CLIENT, NULL, 0, 1, NULL), CEIR_OK);
 	assert_int_equal(file_write(path("keys/admin.password"), STR("secret-1\n"), 0600), CEIR_OK);
 	assert_int_equal(file_write(path("wrong"), STR("secret-2\n"), 0600), CEIR_OK);
-	assert_int_equal(tls_server_new(path("keys/server.crt"), path("keys/server.key"), path("keys/ca.crt"), &credentials), CEIR_OK);
+	assert_int_equal(
+		tls_server_new(path("keys/server.crt"), path("keys/server.key"), path("keys/ca.crt"), &credentials), CEIR_OK);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(listener, 8), 0);
@@ -263,7 +280,8 @@ static int ceirctl(const char *input, const char *first, ...)
 
 #define ASSERT_HOLDS(text, part) assert_non_null(strstr(text, part))
 
-/* ---- tests -------------------------------------------------------------------------------------------------------------------- */
+/* ---- tests --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void a_check_is_a_table(void **state)
 {
@@ -307,7 +325,8 @@ static void long_passwords_go_through_the_extension(void **state)
 	assert_int_equal(file_write(path("long"), STR("a password of more than sixteen\n"), 0600), CEIR_OK);
 	assert_int_equal(ceirctl("", "--password-file", path("long"), "imei", "check", "1", NULL), CTL_REFUSED);
 	ASSERT_HOLDS(seen.last, "<pw>[LOGIN-SECURITY]</pw>");
-	ASSERT_HOLDS(seen.last, "<loginSec:pw>a password of more than sixteen</loginSec:pw></loginSec:loginSec></extension><clTRID>");
+	ASSERT_HOLDS(
+		seen.last, "<loginSec:pw>a password of more than sixteen</loginSec:pw></loginSec:loginSec></extension><clTRID>");
 }
 
 static void without_a_server_it_is_3(void **state)
@@ -320,8 +339,9 @@ static void without_a_server_it_is_3(void **state)
 
 static void wrong_usage_is_2_and_nothing_is_sent(void **state)
 {
-	static const char *const wrong[][3] = {{"nonsense"}, {"imei"}, {"imei", "nonsense"}, {"imei", "check"}, {"permit", "info"}, {"listing", "check", "1"},
-		{"permit", "update", "P"}, {"application", "submit"}, {"application", "submit", "/nonexistent.csv"}};
+	static const char *const wrong[][3] = {{"nonsense"}, {"imei"}, {"imei", "nonsense"}, {"imei", "check"}, {"permit", "info"},
+		{"listing", "check", "1"}, {"permit", "update", "P"}, {"application", "submit"},
+		{"application", "submit", "/nonexistent.csv"}};
 
 	(void)state;
 	for (size_t i = 0; i < CEIR_COUNT(wrong); i++)
@@ -333,7 +353,9 @@ static void wrong_usage_is_2_and_nothing_is_sent(void **state)
 static void names_come_from_standard_input(void **state)
 {
 	(void)state;
-	assert_int_equal(ceirctl("1\n\n 2 \r\n0123456789012345678901234567890123456789012345678901234567890123456789\n", "imei", "check", "-", NULL), CTL_REFUSED);
+	assert_int_equal(ceirctl("1\n\n 2 \r\n0123456789012345678901234567890123456789012345678901234567890123456789\n", "imei",
+				 "check", "-", NULL),
+		CTL_REFUSED);
 	ASSERT_HOLDS(err, "line 4");
 	ASSERT_HOLDS(out, "352106050544203");
 }
@@ -374,7 +396,8 @@ static void an_application_of_many_rows(void **state)
 	buf_c(&csv, ";\r\n\"open\r\n");
 	assert_int_equal(file_write(path("big.csv"), buf_view(&csv), 0600), CEIR_OK);
 	buf_free(&csv);
-	assert_int_equal(ceirctl("", "application", "submit", path("big.csv"), "--permit", "P", "--position", "1", "--wait", "--rejects", path("rejects.csv"), NULL),
+	assert_int_equal(ceirctl("", "application", "submit", path("big.csv"), "--permit", "P", "--position", "1", "--wait",
+				 "--rejects", path("rejects.csv"), NULL),
 		CTL_REFUSED); /* two lines were left out, and that is said */
 	assert_int_equal(seen.imeis, 16000);
 	assert_in_range(seen.updates, 4, 5);
@@ -408,7 +431,9 @@ static void results_as_csv(void **state)
 static void an_import_makes_an_object_of_each_row(void **state)
 {
 	(void)state;
-	assert_int_equal(ceirctl("id,manufacturer,model\n35210605,Samsung,\"GT, P3100\"\n35148820,Nokia,REFUSE\n,x,y\n", "tac", "import", "-", NULL), CTL_REFUSED);
+	assert_int_equal(ceirctl("id,manufacturer,model\n35210605,Samsung,\"GT, P3100\"\n35148820,Nokia,REFUSE\n,x,y\n", "tac",
+				 "import", "-", NULL),
+		CTL_REFUSED);
 	assert_int_equal(seen.creates, 1);
 	ASSERT_HOLDS(err, "line 3, tac 35148820");
 	ASSERT_HOLDS(err, "tac: 1 made, 1 refused, 1 lines left out");
@@ -418,7 +443,9 @@ static void an_import_makes_an_object_of_each_row(void **state)
 static void rows_of_one_permit_become_its_positions(void **state)
 {
 	(void)state;
-	assert_int_equal(ceirctl("id,importer,number,model\nP,1,1,\"a \"\"b\"\"\"\nP,1,2,c\n", "permit", "import", "-", "--issued", "2026-01-01", NULL), CTL_OK);
+	assert_int_equal(ceirctl("id,importer,number,model\nP,1,1,\"a \"\"b\"\"\"\nP,1,2,c\n", "permit", "import", "-", "--issued",
+				 "2026-01-01", NULL),
+		CTL_OK);
 	assert_int_equal(seen.creates, 1);
 }
 

@@ -61,7 +61,8 @@ static void several_documents(void **state)
 {
 	(void)state;
 	EXPECT("<a/><b></b> <c/>", "<a/>", "<b></b>", "<c/>");
-	EXPECT("<?xml version=\"1.0\"?><a/>\n<?xml version=\"1.0\"?><b/>\n", "<?xml version=\"1.0\"?><a/>", "<?xml version=\"1.0\"?><b/>");
+	EXPECT("<?xml version=\"1.0\"?><a/>\n<?xml version=\"1.0\"?><b/>\n", "<?xml version=\"1.0\"?><a/>",
+		"<?xml version=\"1.0\"?><b/>");
 	EXPECT("<a/>\xEF\xBB\xBF<b/>", "<a/>", "\xEF\xBB\xBF<b/>");
 }
 

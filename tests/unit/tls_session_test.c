@@ -130,7 +130,8 @@ static enum ceir_err ping(int fd, const char *in, const char *name, const char *
 
 	snprintf(crt, sizeof(crt), "%s.crt", name ? name : "");
 	snprintf(key, sizeof(key), "%s.key", name ? name : "");
-	assert_int_equal(tls_client_new(path(dir, "ca.crt"), name ? path(in, crt) : NULL, name ? path(in, key) : NULL, &c), CEIR_OK);
+	assert_int_equal(
+		tls_client_new(path(dir, "ca.crt"), name ? path(in, crt) : NULL, name ? path(in, key) : NULL, &c), CEIR_OK);
 	enum ceir_err err = tls_connect(c, fd, host, TIMEOUT_MS, &t, why, 256);
 	if (!err)
 		err = tls_write(t, "ping", 4, TIMEOUT_MS);
@@ -625,7 +626,8 @@ static void a_key_that_does_not_fit_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(tls_server_new(path(dir, "server.crt"), path(dir, "client.key"), path(dir, "ca.crt"), &s), CEIR_ETLS);
-	assert_int_not_equal(tls_server_new(path(dir, "server.crt"), path(dir, "server.key"), path(dir, "server.key"), &s), CEIR_OK);
+	assert_int_not_equal(
+		tls_server_new(path(dir, "server.crt"), path(dir, "server.key"), path(dir, "server.key"), &s), CEIR_OK);
 }
 
 static void keys_are_private_and_never_overwritten(void **state)
