@@ -9,26 +9,26 @@
 #include "registry/registry.h"
 #include "tls/tls.h"
 
-/* ---- server -------------------------------------------------------------------------------------------------------- */
+/* ---- server ------------------------------------------------------------------------------------------------------ */
 
 struct epp_settings {
-	const char *listen;             /* "127.0.0.1:7700", "[::1]:700"; port 0 takes a free one */
-	const char *server_id;          /* svID */
-	uint32_t max_frame_bytes;       /* RFC 5734 length, header included */
-	unsigned max_sessions;          /* connections at once; one more is told 2502 and closed */
-	unsigned max_sessions_address;  /* of one address */
-	unsigned idle_timeout_s;        /* nothing received for so long */
-	unsigned frame_timeout_s;       /* a frame begun must be complete; also for TLS handshake and for a slow reader */
+	const char *listen;            /* "127.0.0.1:7700", "[::1]:700"; port 0 takes a free one */
+	const char *server_id;         /* svID */
+	uint32_t max_frame_bytes;      /* RFC 5734 length, header included */
+	unsigned max_sessions;         /* connections at once; one more is told 2502 and closed */
+	unsigned max_sessions_address; /* of one address */
+	unsigned idle_timeout_s;       /* nothing received for so long */
+	unsigned frame_timeout_s;      /* a frame begun must be complete; also for TLS handshake and for a slow reader */
 	unsigned session_lifetime_s;
-	unsigned max_depth;             /* XML nesting */
-	unsigned max_names;             /* in one check; rows in one application command */
+	unsigned max_depth; /* XML nesting */
+	unsigned max_names; /* in one check; rows in one application command */
 };
 
 struct epp_server;
 
 /* Loads the schemas (embedded in the program), binds, listens; no connection is taken yet. The registry is borrowed. */
-enum ceir_err epp_server_new(const struct epp_settings *s, struct registry *r, struct tls_server *tls, struct epp_server **out)
-	CEIR_MUST_USE;
+enum ceir_err epp_server_new(
+	const struct epp_settings *s, struct registry *r, struct tls_server *tls, struct epp_server **out) CEIR_MUST_USE;
 /* "127.0.0.1:7700", with the real port. */
 const char *epp_server_address(const struct epp_server *s);
 /* Starts the accepting thread. */
@@ -69,13 +69,13 @@ enum ceir_err epp_parse(struct epp_parser *p, struct str xml, const struct epp_s
  */
 void epp_render(const char *server_id, size_t lang, const struct reg_command *c, const struct reg_reply *reply, struct buf *out);
 
-/* ---- client -------------------------------------------------------------------------------------------------------- */
+/* ---- client ------------------------------------------------------------------------------------------------------ */
 
 struct epp_client;
 
 /* Connects, reads the greeting (kept, see below). why gets the reason of a failure. */
-enum ceir_err epp_client_connect(struct tls_client *tls, const char *host, const char *port, unsigned timeout_ms, struct epp_client **out,
-	char *why, size_t why_size) CEIR_MUST_USE;
+enum ceir_err epp_client_connect(struct tls_client *tls, const char *host, const char *port, unsigned timeout_ms,
+	struct epp_client **out, char *why, size_t why_size) CEIR_MUST_USE;
 struct str epp_client_greeting(const struct epp_client *c);
 /* One document as one frame; may be called again before the answer is read (pipelining). */
 enum ceir_err epp_client_send(struct epp_client *c, struct str xml) CEIR_MUST_USE;

@@ -33,10 +33,11 @@ static bool extension_find(struct str uri, size_t *bit)
 	return false;
 }
 
-/* ---- objects and extensions -------------------------------------------------------------------------------------------------- */
+/* ---- objects and extensions -------------------------------------------------------------------------------------- */
 
 /* c->object from a namespace, if it is one of ours, announced, and has the verb. node: whom to name. */
-static void check_object(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, xmlNodePtr node, struct str uri)
+static void check_object(
+	struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, xmlNodePtr node, struct str uri)
 {
 	const struct reg_object *object = reg_object_by_uri(uri);
 
@@ -80,8 +81,8 @@ static void check_extension(struct epp_parser *p, uint32_t announced, struct reg
 }
 
 /* A query: epp/extension/query:command/query:query. */
-static void check_query(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, xmlNodePtr command,
-	xmlNodePtr *verb)
+static void check_query(
+	struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, xmlNodePtr command, xmlNodePtr *verb)
 {
 	struct str object;
 
@@ -97,7 +98,7 @@ static void check_query(struct epp_parser *p, const struct epp_services *announc
 	}
 }
 
-/* ---- login --------------------------------------------------------------------------------------------------------------------- */
+/* ---- login ------------------------------------------------------------------------------------------------------- */
 
 static xmlNodePtr child_find(xmlNodePtr node, const char *name)
 {
@@ -141,7 +142,7 @@ static void check_login(struct epp_parser *p, struct reg_command *c, xmlNodePtr 
 	check_services(p, c, child_find(login, "svcs"), asked);
 }
 
-/* ---- the frame ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the frame --------------------------------------------------------------------------------------------------- */
 
 /* RFC 5730 2.1: before login nothing but hello and login; afterwards no login. */
 static void check_session(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, xmlNodePtr verb)
@@ -154,8 +155,8 @@ static void check_session(struct epp_parser *p, const struct epp_services *annou
 		epp_refuse_at(p, c, REG_USE, verb, N_("The session is logged in already"));
 }
 
-static void check_command(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, struct epp_services *asked,
-	xmlNodePtr command, xmlNodePtr *verb)
+static void check_command(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c,
+	struct epp_services *asked, xmlNodePtr command, xmlNodePtr *verb)
 {
 	xmlNodePtr extension = child_find(command, "extension");
 
@@ -182,8 +183,8 @@ static void check_command(struct epp_parser *p, const struct epp_services *annou
 }
 
 /* The one child of epp decides what the frame is. */
-static void check_frame(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, struct epp_services *asked,
-	xmlNodePtr top, xmlNodePtr *verb)
+static void check_frame(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c,
+	struct epp_services *asked, xmlNodePtr top, xmlNodePtr *verb)
 {
 	xmlNodePtr inner = epp_xml_first(top);
 
@@ -216,8 +217,9 @@ void epp_check(struct epp_parser *p, const struct epp_services *announced, struc
 
 	*verb = NULL;
 	if (!root || !epp_xml_is(root, EPP_URI, "epp"))
-		epp_refuse(c, REG_SYNTAX, root ? epp_fault_at(p, root, N_("The root element must be epp, in the namespace of EPP 1.0"))
-					       : epp_fault_detail(p, NULL, "epp", STR(""), N_("The document is empty")));
+		epp_refuse(c, REG_SYNTAX,
+			root ? epp_fault_at(p, root, N_("The root element must be epp, in the namespace of EPP 1.0"))
+			     : epp_fault_detail(p, NULL, "epp", STR(""), N_("The document is empty")));
 	else if (!top)
 		epp_refuse_at(p, c, REG_SYNTAX, root, N_("A client sends hello, command or extension"));
 	else

@@ -14,7 +14,7 @@ static void *fill_alloc(struct epp_parser *p, size_t n)
 	return bytes;
 }
 
-/* ---- fields -------------------------------------------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
 
 static struct reg_node *fill_node(struct epp_parser *p, xmlNodePtr node, const struct reg_field *field)
 {
@@ -48,7 +48,7 @@ static struct reg_node *fill_fields(struct epp_parser *p, xmlNodePtr first, cons
 	return list;
 }
 
-/* ---- commands with an object -------------------------------------------------------------------------------------------------- */
+/* ---- commands with an object ------------------------------------------------------------------------------------- */
 
 static void fill_check(struct epp_parser *p, struct reg_command *c)
 {
@@ -96,8 +96,11 @@ static void fill_update(struct epp_parser *p, xmlNodePtr object, struct reg_comm
 /* RFC 5730 2.9.3.4; the schema has seen that it is one of these. */
 static enum reg_transfer_op fill_op(struct str op)
 {
-	static const char *const names[] = {[REG_OP_QUERY] = "query", [REG_OP_REQUEST] = "request", [REG_OP_APPROVE] = "approve",
-		[REG_OP_REJECT] = "reject", [REG_OP_CANCEL] = "cancel"};
+	static const char *const names[] = {[REG_OP_QUERY] = "query",
+		[REG_OP_REQUEST] = "request",
+		[REG_OP_APPROVE] = "approve",
+		[REG_OP_REJECT] = "reject",
+		[REG_OP_CANCEL] = "cancel"};
 	unsigned i = 0;
 
 	while (i < REG_OP_CANCEL && !str_eq_c(op, names[i]))
@@ -128,12 +131,17 @@ static void fill_object(struct epp_parser *p, xmlNodePtr verb, struct reg_comman
 	}
 }
 
-/* ---- query ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- query ------------------------------------------------------------------------------------------------------- */
 
 static enum reg_compare fill_compare(struct str op)
 {
-	static const char *const names[] = {[REG_EQ] = "eq", [REG_NE] = "ne", [REG_LT] = "lt", [REG_LE] = "le", [REG_GT] = "gt",
-		[REG_GE] = "ge", [REG_PREFIX] = "prefix"};
+	static const char *const names[] = {[REG_EQ] = "eq",
+		[REG_NE] = "ne",
+		[REG_LT] = "lt",
+		[REG_LE] = "le",
+		[REG_GT] = "gt",
+		[REG_GE] = "ge",
+		[REG_PREFIX] = "prefix"};
 
 	for (unsigned i = 0; i < CEIR_COUNT(names); i++)
 		if (str_eq_c(op, names[i]))
@@ -147,8 +155,8 @@ static void fill_query_part(struct epp_parser *p, xmlNodePtr node, struct reg_qu
 	uint64_t limit;
 
 	if (str_eq_c(name, "filter")) {
-		filters[q->n_filters++] = (struct reg_filter){epp_xml_attribute(p, node, "field"),
-			fill_compare(epp_xml_attribute(p, node, "op")), text};
+		filters[q->n_filters++] = (struct reg_filter){
+			epp_xml_attribute(p, node, "field"), fill_compare(epp_xml_attribute(p, node, "op")), text};
 	} else if (str_eq_c(name, "sort")) {
 		q->sort = text;
 		q->descending = str_eq_c(epp_xml_attribute(p, node, "order"), "desc");
@@ -182,7 +190,7 @@ static void fill_query(struct epp_parser *p, xmlNodePtr query, struct reg_comman
 	c->query = q;
 }
 
-/* ---- session ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- session ----------------------------------------------------------------------------------------------------- */
 
 static xmlNodePtr child_find(xmlNodePtr node, const char *uri, const char *name)
 {

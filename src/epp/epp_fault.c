@@ -9,7 +9,7 @@
 #include <libxml/xmlerror.h>
 #include <string.h>
 
-#define VALUE_BYTES 255u      /* reg_detail */
+#define VALUE_BYTES 255u /* reg_detail */
 
 static const char MISSING[] = N_("A required element or attribute is missing");
 static const char UNEXPECTED[] = N_("This element or attribute is not expected here");
@@ -25,7 +25,8 @@ static struct str value_cut(struct str s)
 	return s;
 }
 
-const struct reg_detail *epp_fault_detail(struct epp_parser *p, const char *uri, const char *element, struct str value, const char *reason)
+const struct reg_detail *epp_fault_detail(
+	struct epp_parser *p, const char *uri, const char *element, struct str value, const char *reason)
 {
 	struct reg_detail *d = arena_alloc(p->arena, sizeof(*d));
 	struct str copy = arena_str(p->arena, value_cut(value));
@@ -63,7 +64,7 @@ void epp_refuse_at(struct epp_parser *p, struct reg_command *c, enum reg_code co
 	epp_refuse(c, code, epp_fault_at(p, node, reason));
 }
 
-/* ---- what is missing ------------------------------------------------------------------------------------------------------ */
+/* ---- what is missing --------------------------------------------------------------------------------------------- */
 
 /* Elements of the envelope and of query that cannot be left out where they may stand. */
 static bool envelope_needs(struct str name)
@@ -146,7 +147,7 @@ static bool missing_find(xmlNodePtr parent, const char *message, struct str *uri
 	return false;
 }
 
-/* ---- the schema's findings -------------------------------------------------------------------------------------------------- */
+/* ---- the schema's findings --------------------------------------------------------------------------------------- */
 
 static void fault_add(struct epp_parser *p, enum reg_code code, const struct reg_detail *detail)
 {

@@ -72,7 +72,8 @@ static void parse_refuse_faults(struct epp_parser *p, struct reg_command *c)
 	epp_refuse(c, p->faults[0].code, list);
 }
 
-static void parse_document(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, struct epp_services *asked)
+static void parse_document(
+	struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, struct epp_services *asked)
 {
 	xmlNodePtr verb;
 

@@ -22,39 +22,39 @@ struct epp_parser {
 	unsigned max_depth, max_names;
 	xmlParserCtxtPtr ctxt;
 	xmlSchemaValidCtxtPtr valid;
-	xmlDocPtr doc;                /* of the frame before; what the command points into */
-	struct buf text;              /* scratch: text of a row's element, normalized text */
+	xmlDocPtr doc;   /* of the frame before; what the command points into */
+	struct buf text; /* scratch: text of a row's element, normalized text */
 
 	/* The frame at work. */
 	struct arena *arena;
 	bool no_memory;
-	const char *broken;           /* why parsing was stopped; NULL: it was not */
+	const char *broken; /* why parsing was stopped; NULL: it was not */
 	unsigned depth;
-	struct str cltrid;            /* of the right length; empty: none */
+	struct str cltrid; /* of the right length; empty: none */
 
 	/* The row of equal elements that is being read past the DOM (epp_xml.c). */
-	xmlNodePtr row_parent;        /* NULL: none */
+	xmlNodePtr row_parent;                         /* NULL: none */
 	const xmlChar *row_name, *row_uri, *imei_name; /* from the parser's dictionary: compared by address */
 	enum epp_row row;
-	unsigned row_depth;           /* 0: not inside an element of the row; 1: in it; 2..: deeper */
-	struct epp_fault row_fault;   /* first; .code 0: none */
+	unsigned row_depth;         /* 0: not inside an element of the row; 1: in it; 2..: deeper */
+	struct epp_fault row_fault; /* first; .code 0: none */
 
 	/* Their values, in document order; the first of each row stands in the DOM too. */
 	struct str *names;
 	size_t n_names, names_size;
 	struct reg_device *devices;
 	size_t n_devices, devices_size;
-	struct str *imeis;            /* of the device being read */
+	struct str *imeis; /* of the device being read */
 	size_t n_imeis, imeis_size;
-	size_t n_items;               /* names and IMEIs, for max_names */
+	size_t n_items; /* names and IMEIs, for max_names */
 
 	/* What the schema found. */
 	struct epp_fault faults[EPP_FAULTS];
 	size_t n_faults;
-	xmlNodePtr fault_node;        /* of the last fault: libxml2 tells some twice */
+	xmlNodePtr fault_node; /* of the last fault: libxml2 tells some twice */
 };
 
-/* ---- epp_xml.c: bytes to DOM and rows -------------------------------------------------------------------------------- */
+/* ---- epp_xml.c: bytes to DOM and rows ---------------------------------------------------------------------------- */
 
 enum ceir_err epp_xml_new(struct epp_parser *p);
 void epp_xml_free(struct epp_parser *p);
@@ -68,16 +68,17 @@ struct str epp_xml_token(struct epp_parser *p, struct str s);
 struct str epp_xml_text(struct epp_parser *p, xmlNodePtr node);
 /* Value of an attribute of no namespace, as xsd:token has it; .p NULL: none. */
 struct str epp_xml_attribute(struct epp_parser *p, xmlNodePtr node, const char *name);
-xmlNodePtr epp_xml_first(xmlNodePtr node);  /* first child element, NULL: none */
-xmlNodePtr epp_xml_next(xmlNodePtr node);   /* next sibling element, NULL: none */
-struct str epp_xml_name(xmlNodePtr node);   /* local name */
-const char *epp_xml_uri(xmlNodePtr node);   /* namespace, "" for none */
+xmlNodePtr epp_xml_first(xmlNodePtr node); /* first child element, NULL: none */
+xmlNodePtr epp_xml_next(xmlNodePtr node);  /* next sibling element, NULL: none */
+struct str epp_xml_name(xmlNodePtr node);  /* local name */
+const char *epp_xml_uri(xmlNodePtr node);  /* namespace, "" for none */
 bool epp_xml_is(xmlNodePtr node, const char *uri, const char *name);
 
-/* ---- epp_fault.c: what is wrong with a frame ---------------------------------------------------------------------------- */
+/* ---- epp_fault.c: what is wrong with a frame --------------------------------------------------------------------- */
 
 /* A detail in the arena; NULL: memory, noted in p. uri, element and reason are kept, of value what a detail may hold. */
-const struct reg_detail *epp_fault_detail(struct epp_parser *p, const char *uri, const char *element, struct str value, const char *reason);
+const struct reg_detail *epp_fault_detail(
+	struct epp_parser *p, const char *uri, const char *element, struct str value, const char *reason);
 /* A detail about an element, with its text unless that may be a secret. */
 const struct reg_detail *epp_fault_at(struct epp_parser *p, xmlNodePtr node, const char *reason);
 /* Validates the DOM, where of each row only the first element stands; fills p->faults. */
@@ -87,7 +88,7 @@ void epp_refuse(struct reg_command *c, enum reg_code code, const struct reg_deta
 /* What is wrong with an element, and no more. */
 void epp_refuse_at(struct epp_parser *p, struct reg_command *c, enum reg_code code, xmlNodePtr node, const char *reason);
 
-/* ---- epp_check.c: what must be told before the schema, which would call all of it a syntax error --------------------------- */
+/* ---- epp_check.c: what must be told before the schema, which would call all of it a syntax error ----------------- */
 
 /*
  * Verb, session, version, namespaces, extensions. *verb becomes the element of the verb (of a query: query:query) when
@@ -96,7 +97,7 @@ void epp_refuse_at(struct epp_parser *p, struct reg_command *c, enum reg_code co
 void epp_check(struct epp_parser *p, const struct epp_services *announced, struct reg_command *c, struct epp_services *asked,
 	xmlNodePtr *verb);
 
-/* ---- epp_command.c: DOM and rows to the door's command; the frame is valid ------------------------------------------------- */
+/* ---- epp_command.c: DOM and rows to the door's command; the frame is valid --------------------------------------- */
 
 /* Fills what the verb needs. Refuses, with checks by hand, what the schema lets pass. */
 void epp_command_fill(struct epp_parser *p, xmlNodePtr verb, struct reg_command *c);

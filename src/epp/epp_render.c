@@ -12,14 +12,16 @@
 /* Literals are copied with a length the compiler knows. */
 #define PUT(out, literal) buf_put(out, literal, sizeof(literal) - 1)
 
-/* ---- text ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* Bytes that go out as they are: ASCII but controls and what XML needs; both kinds of quotes, so it serves attributes too. */
+/* clang-format off */
 static const bool plain[256] = {
 	['\t'] = true, ['\n'] = true, [' '] = true, ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['('] = true, [')'] = true,
 	['*'] = true, ['+'] = true, [','] = true, ['-'] = true, ['.'] = true, ['/'] = true, ['0' ... '9'] = true, [':'] = true,
 	[';'] = true, ['='] = true, ['?' ... 'Z'] = true, ['['] = true, ['\\'] = true, [']'] = true, ['^' ... '~'] = true,
 };
+/* clang-format on */
 
 /*
  * Length of the well-formed UTF-8 character (RFC 3629) at p, if XML 1.0 allows it, else 0. What comes in has been checked long
@@ -38,7 +40,8 @@ static size_t character_length(const unsigned char *p, size_t n)
 			return 0;
 		c = c << 6 | (p[i] & 0x3Fu);
 	}
-	if ((length == 3 && (c < 0x800 || (c >= 0xD800 && c < 0xE000) || c >= 0xFFFE)) || (length == 4 && (c < 0x10000 || c > 0x10FFFF)))
+	if ((length == 3 && (c < 0x800 || (c >= 0xD800 && c < 0xE000) || c >= 0xFFFE)) ||
+		(length == 4 && (c < 0x10000 || c > 0x10FFFF)))
 		return 0;
 	return length;
 }
@@ -138,7 +141,7 @@ static void put_start_ns(struct buf *out, const char *prefix, const char *name, 
 	PUT(out, "\">");
 }
 
-/* ---- result ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- result ------------------------------------------------------------------------------------------------------ */
 
 static const char *prefix_of(const char *uri)
 {
@@ -225,7 +228,7 @@ static void put_queue(struct buf *out, size_t lang, const struct reg_message *m)
 	PUT(out, "</msg></msgQ>");
 }
 
-/* ---- data -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------------------------------------------------------- */
 
 static bool is_named(const struct reg_node *n, const char *name)
 {
@@ -320,7 +323,7 @@ struct tail {
 static bool tail_fits(const struct tail *t, const struct reg_check_item *item)
 {
 	return t->bytes.n > 0 && t->reason == item->reason && t->has_verdict == item->has_verdict &&
-		(!t->has_verdict || (t->verdict.colour == item->verdict.colour && t->verdict.reason == item->verdict.reason));
+	       (!t->has_verdict || (t->verdict.colour == item->verdict.colour && t->verdict.reason == item->verdict.reason));
 }
 
 static void tail_write(struct tail *t, const struct reg_object *object, size_t lang, const struct reg_check_item *item)
@@ -449,7 +452,9 @@ static void put_page(struct buf *out, const struct reg_page *page)
 
 static void put_data(struct buf *out, size_t lang, const struct reg_reply *r)
 {
-	static const char *const names[] = {[REG_DATA_INFO] = "infData", [REG_DATA_CREATE] = "creData", [REG_DATA_RENEW] = "renData",
+	static const char *const names[] = {[REG_DATA_INFO] = "infData",
+		[REG_DATA_CREATE] = "creData",
+		[REG_DATA_RENEW] = "renData",
 		[REG_DATA_TRANSFER] = "trnData"};
 
 	PUT(out, "<resData>");
@@ -469,7 +474,7 @@ static void put_data(struct buf *out, size_t lang, const struct reg_reply *r)
 	PUT(out, "</resData>");
 }
 
-/* ---- frames ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 /* RFC 5730 2.4. Data collection policy: the register keeps what the law demands, for administration, for itself. */
 static void put_greeting(struct buf *out, const char *server_id)

@@ -17,9 +17,9 @@
 
 #define ROOM "epp"
 #define BACKLOG 512
-#define TELLING_MAX 8u                 /* connections over the limit that are told so at once; more are just closed */
-#define RETRY_MS 100                   /* after accept() failed for want of descriptors or memory */
-#define STOP_LOG_S 5u                  /* how often a slow stop says what it waits for */
+#define TELLING_MAX 8u /* connections over the limit that are told so at once; more are just closed */
+#define RETRY_MS 100   /* after accept() failed for want of descriptors or memory */
+#define STOP_LOG_S 5u  /* how often a slow stop says what it waits for */
 
 /* Sanitizers put more on the stack than the code does. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -33,7 +33,7 @@
 #define STACK_BYTES ((size_t)256 << 10) /* libxml2 does not recurse, GnuTLS and SQLite need some tens of KiB */
 #endif
 
-/* ---- listening --------------------------------------------------------------------------------------------------------------------- */
+/* ---- listening --------------------------------------------------------------------------------------------------- */
 
 /* "127.0.0.1:700", "[::1]:700", "name:700". The two parts go into host and port, 256 and 16 bytes. */
 static enum ceir_err listen_split(const char *text, char host[256], char port[16])
@@ -105,7 +105,8 @@ static enum ceir_err server_listen(struct epp_server *s)
 	return err;
 }
 
-enum ceir_err epp_server_new(const struct epp_settings *settings, struct registry *r, struct tls_server *tls, struct epp_server **out)
+enum ceir_err epp_server_new(
+	const struct epp_settings *settings, struct registry *r, struct tls_server *tls, struct epp_server **out)
 {
 	struct epp_server *s = calloc(1, sizeof *s);
 	enum ceir_err err = CEIR_ENOMEM;
@@ -146,7 +147,7 @@ void epp_server_free(struct epp_server *s)
 	free(s);
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 static void session_link(struct epp_server *server, struct epp_session *s)
 {
@@ -288,7 +289,7 @@ enum ceir_err epp_server_start(struct epp_server *s)
 	return err;
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
 
 /* hard: also those that cannot send their last answer. */
 static void server_wake_sessions(struct epp_server *s, bool hard)

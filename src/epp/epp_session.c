@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define ROOM "epp"
-#define HEADER_BYTES 4u                  /* RFC 5734 4: total length, big-endian, itself included */
+#define HEADER_BYTES 4u /* RFC 5734 4: total length, big-endian, itself included */
 #define READ_BYTES 32768u
 #define KEEP_BYTES 65536u                /* buffers larger than this are given back when empty */
 #define BATCH_COMMANDS 64u               /* answers go out at the latest after so many commands ... */
@@ -22,7 +22,7 @@
 
 /* What is kept of an answered command until its answer may leave. */
 struct epp_answer {
-	size_t at;           /* where in `out` its answer begins */
+	size_t at; /* where in `out` its answer begins */
 	bool greeting;
 	uint16_t cltrid_n;
 	char cltrid[64 * 4]; /* 64 characters of at most 4 bytes */
@@ -38,7 +38,7 @@ static void session_end(struct epp_session *s, enum reg_code code, const char *w
 	s->why = why;
 }
 
-/* ---- answers --------------------------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 /* The door may render an answer again, over one it has taken back: what was kept of that goes too. */
 static void session_drop_taken_back(struct epp_session *s, size_t from)
@@ -122,7 +122,10 @@ static void session_flush(struct epp_session *s)
 static void session_tell(struct epp_session *s, enum reg_code code, const char *reason)
 {
 	struct reg_detail detail = {.element = "epp", .value = STR(""), .reason = reason};
-	struct reg_command c = {.verb = REG_VERBS, .cltrid = STR(""), .request = STR(""), .refused = code,
+	struct reg_command c = {.verb = REG_VERBS,
+		.cltrid = STR(""),
+		.request = STR(""),
+		.refused = code,
 		.refused_details = reason ? &detail : NULL};
 
 	arena_reset(s->arena);
@@ -130,7 +133,7 @@ static void session_tell(struct epp_session *s, enum reg_code code, const char *
 	session_flush(s);
 }
 
-/* ---- commands -------------------------------------------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------------------------- */
 
 /* Whether the session must end at its next command, whatever that is. */
 static void session_look_for_end(struct epp_session *s)
@@ -158,8 +161,18 @@ static void session_execute(struct epp_session *s, struct str xml)
 	if (s->ending) {
 		c.refused = s->ending;
 		c.refused_details = NULL;
+		s->told = true;
 	}
+	/*
+	 * What changes the register is durable when reg_execute() returns, so its answer is a batch of its own: a read before or
+	 * behind it that cannot be recorded must not turn it into a 2400.
+	 */
+	bool writes = !c.refused && c.verb != REG_CHECK && c.verb != REG_INFO && c.verb != REG_QUERY && c.verb != REG_HELLO;
+	if (writes)
+		session_flush(s);
 	reg_execute(s->door, &c, s->arena, session_render, s, &s->out);
+	if (writes)
+		session_flush(s);
 	if (before && reg_session_role(s->door) != REG_ROLE_NONE)
 		s->services = asked;
 	if (reg_session_ended(s->door))
@@ -222,14 +235,15 @@ static void session_drain(struct epp_session *s)
 	session_compact(s);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* Until when the client may keep us waiting, and what it is told in the log when it does. */
 static int64_t session_deadline(const struct epp_session *s, const char **why)
 {
 	const struct epp_settings *set = &s->server->settings;
 	bool inside = s->in.n > 0;
-	int64_t until = inside ? s->frame_us + set->frame_timeout_s * INT64_C(1000000) : s->heard_us + set->idle_timeout_s * INT64_C(1000000);
+	int64_t until = inside ? s->frame_us + set->frame_timeout_s * INT64_C(1000000)
+			       : s->heard_us + set->idle_timeout_s * INT64_C(1000000);
 
 	*why = inside ? "a frame was begun and not completed in time" : "nothing was received for too long";
 	if (until < s->end_us)
@@ -267,24 +281,25 @@ static void session_receive(struct epp_session *s)
 }
 
 /*
- * Stopping: frames that have arrived are answered 2500. Anything else that ends a session before login is told in a frame as
+ * Stopping: a command that has arrived is answered 2500. Anything else that ends a session before login is told in a frame as
  * well as in the log, for a client that cannot log in knows no better place to look.
  */
 static void session_say_why(struct epp_session *s)
 {
 	struct str xml;
 
+	if (s->told || s->ending != REG_FAILED_CLOSING)
+		return;
 	if (atomic_load_explicit(&s->server->stopping, memory_order_relaxed)) {
-		s->ending = REG_FAILED_CLOSING;
 		if (session_next_frame(s, &xml))
 			session_execute(s, xml);
 		session_flush(s);
-	} else if (reg_session_role(s->door) == REG_ROLE_NONE && s->ending == REG_FAILED_CLOSING && !reg_session_ended(s->door)) {
+	} else if (reg_session_role(s->door) == REG_ROLE_NONE) {
 		session_tell(s, REG_FAILED_CLOSING, NULL);
 	}
 }
 
-/* ---- life -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static bool session_handshake(struct epp_session *s)
 {

@@ -23,10 +23,10 @@
  * counting that byte bounds them without a parser before the parser: no frame of ours has more than some hundred.
  */
 #define EQUALS_MAX 4096u
-#define DICTIONARY_MAX 2048      /* names a peer may leave in the parser's dictionary before it is thrown away */
-#define KEEP_BYTES 65536u        /* scratch and input larger than this are given back after the frame */
-#define NAME_CHARACTERS 64u      /* nameType and application:imeiType of the schemas */
-#define CLTRID_MIN 3u            /* trIDStringType */
+#define DICTIONARY_MAX 2048 /* names a peer may leave in the parser's dictionary before it is thrown away */
+#define KEEP_BYTES 65536u   /* scratch and input larger than this are given back after the frame */
+#define NAME_CHARACTERS 64u /* nameType and application:imeiType of the schemas */
+#define CLTRID_MIN 3u       /* trIDStringType */
 #define CLTRID_MAX 64u
 
 static struct epp_parser *parser_of(void *ctx)
@@ -48,7 +48,7 @@ static void xml_out_of_memory(struct epp_parser *p)
 	xml_break(p, "memory");
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static bool is_space(char c)
 {
@@ -141,7 +141,7 @@ struct str epp_xml_attribute(struct epp_parser *p, xmlNodePtr node, const char *
 	return copy;
 }
 
-/* ---- the tree ---------------------------------------------------------------------------------------------------------- */
+/* ---- the tree ---------------------------------------------------------------------------------------------------- */
 
 xmlNodePtr epp_xml_next(xmlNodePtr node)
 {
@@ -173,7 +173,7 @@ bool epp_xml_is(xmlNodePtr node, const char *uri, const char *name)
 	return strcmp((const char *)node->name, name) == 0 && strcmp(epp_xml_uri(node), uri) == 0;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static void row_fault(struct epp_parser *p, enum reg_code code, const xmlChar *element, struct str value, const char *reason)
 {
@@ -333,7 +333,7 @@ static void row_text(struct epp_parser *p, const xmlChar *text, int n)
 		row_fault(p, REG_SYNTAX, p->row_name, STR(""), N_("Text is not expected here"));
 }
 
-/* ---- hooks --------------------------------------------------------------------------------------------------------------- */
+/* ---- hooks ------------------------------------------------------------------------------------------------------- */
 
 static void on_document(void *ctx)
 {
@@ -421,7 +421,7 @@ static void on_text(void *ctx, const xmlChar *text, int n)
 		xmlSAX2Characters(ctx, text, n);
 }
 
-/* ---- the parser ------------------------------------------------------------------------------------------------------------ */
+/* ---- the parser -------------------------------------------------------------------------------------------------- */
 
 enum ceir_err epp_xml_new(struct epp_parser *p)
 {

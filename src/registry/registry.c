@@ -213,18 +213,22 @@ static enum ceir_err load_tacs(struct registry *r)
 	return err;
 }
 
+static enum ceir_err keep_time(void *ctx, const struct store_val *row)
+{
+	*(int64_t *)ctx = row[AUDIT_AT].i;
+	return CEIR_OK;
+}
+
 static enum ceir_err load_last_trid(struct registry *r)
 {
+	/* By time, not by number: a login that waited for its hash is written behind commands that came later. */
+	struct store_query q = {.table = &STORE_AUDIT, .sort = AUDIT_AT, .descending = true, .limit = 1};
 	struct store_conn *db = store_reader(r->store);
-	uint8_t hash[STORE_HASH];
-	int64_t seq, at = 0;
-	enum ceir_err err = db ? store_audit_head(db, &seq, &at, hash) : CEIR_ESTORE;
+	int64_t at = 0;
+	enum ceir_err err = db ? store_select(db, &q, keep_time, &at) : CEIR_ESTORE;
 
 	store_reader_done(r->store, db);
-	/*
-	 * Rows are written a little out of the order of their times: a second more than the last one is behind them all, even
-	 * when the clock was set back meanwhile.
-	 */
+	/* A second more: commands that failed with the disk full have an id too, and no row. */
 	atomic_store(&r->last_trid_us, at + SECOND_US);
 	return err;
 }
@@ -311,13 +315,22 @@ void registry_close(struct registry *r)
 
 void registry_stats(const struct registry *r, struct reg_stats *out)
 {
+	struct store_conn *db = store_reader(r->store);
+	uint8_t hash[STORE_HASH];
 	struct store_stats st;
+	int64_t at, seq;
 
 	*out = (struct reg_stats){.commands = atomic_load(&r->commands), .refused = atomic_load(&r->refused),
 		.transforms = atomic_load(&r->transforms)};
 	store_stats(r->store, &st);
 	out->commits = st.commits;
 	verdicts_stat(r->verdicts, &out->verdicts, &out->verdict_bytes);
+	/* As of the last commit; zero when the database cannot be read, which the log says. */
+	if (db && !store_audit_head(db, &seq, &at, hash))
+		out->audit_seq = (uint64_t)seq;
+	if (db && !store_change_last(db, &seq))
+		out->change_seq = (uint64_t)seq;
+	store_reader_done(r->store, db);
 }
 
 /* ---- the signed head of the audit chain ---- */

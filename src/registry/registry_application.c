@@ -73,6 +73,9 @@ static enum ceir_err add_rows(struct exec *x, struct store_val *app)
 	err = reg_rows_encode(x->arena, x->c->devices, x->c->n_devices, &part.data, &part.rows);
 	if (err)
 		return err;
+	for (size_t i = 0; i < x->c->n_devices; i++)
+		if (!x->c->devices[i].n)
+			return reg_refuse(x, REG_MISSING, "imei", STR(""), N_("This element is required"));
 	if ((uint64_t)(app[APPLICATION_ROWS].i + part.rows) > x->r->settings.max_application_rows)
 		return reg_refuse(x, REG_POLICY, "device", STR(""), N_("The application would become larger than the server takes"));
 	/* Parts are numbered by their first line: unique, ascending, nothing to count. */

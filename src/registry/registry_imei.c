@@ -139,7 +139,7 @@ static void put_partners(struct device *d)
 	size_t n = 0;
 
 	if (d->row.device && !d->err)
-		d->err = store_imei_device(d->x->db, d->row.device, imeis, CEIR_COUNT(imeis), &n);
+		d->err = store_imei_device(d->x->db, d->row.device, d->row.application, imeis, CEIR_COUNT(imeis), &n);
 	for (size_t i = 0; i < n; i++)
 		if (imeis[i].n != d->imei.n)
 			put(d, "imei", reg_print_imei(d->x, imeis[i]));
@@ -182,8 +182,18 @@ static void put_status(struct device *d)
 	}
 }
 
+/* The papers of an import are the business of the importer that made it: who took the device over later does not see them. */
+static bool sees_papers(const struct device *d)
+{
+	const struct reg_who *who = &d->x->s->who;
+
+	return who->role != REG_ROLE_IMPORTER || reg_val_is(d->app[APPLICATION_IMPORTER], who->importer);
+}
+
 static void put_position(struct device *d)
 {
+	bool papers = sees_papers(d);
+
 	if (!d->has_position) {
 		if (d->has_tac) {
 			put_col(d, "manufacturer", d->tac[TAC_MANUFACTURER]);
@@ -191,16 +201,21 @@ static void put_position(struct device *d)
 		}
 		return;
 	}
-	put_col(d, "permit", d->permit[PERMIT_CODE]);
-	put_col(d, "permitIssued", d->permit[PERMIT_ISSUED]);
+	if (papers) {
+		put_col(d, "permit", d->permit[PERMIT_CODE]);
+		put_col(d, "permitIssued", d->permit[PERMIT_ISSUED]);
+	}
 	put_col(d, "certificate", d->certificate[CERTIFICATE_CODE]);
 	put_col(d, "certificateIssued", d->certificate[CERTIFICATE_ISSUED]);
-	put_col(d, "position", d->position[POSITION_NUMBER]);
+	if (papers)
+		put_col(d, "position", d->position[POSITION_NUMBER]);
 	put_col(d, "manufacturer", d->position[POSITION_MANUFACTURER]);
 	put_col(d, "model", d->position[POSITION_MODEL]);
 	put_col(d, "country", d->position[POSITION_COUNTRY]);
-	put_col(d, "price", d->position[POSITION_PRICE]);
-	put_col(d, "currency", d->position[POSITION_CURRENCY]);
+	if (papers) {
+		put_col(d, "price", d->position[POSITION_PRICE]);
+		put_col(d, "currency", d->position[POSITION_CURRENCY]);
+	}
 }
 
 static enum ceir_err add_tag(void *ctx, const struct store_val *row)
@@ -222,10 +237,10 @@ static void put_tags(struct device *d)
 		d->err = store_select(d->x->db, &q, add_tag, d);
 }
 
-/* Is the importer of this session the owner? */
+/* Is the importer of this session the owner, or was it when the registration was withdrawn? */
 static bool owns(const struct device *d)
 {
-	return d->has_importer && !d->row.withdrawn && reg_val_is(d->importer[IMPORTER_CODE], d->x->s->who.importer);
+	return d->has_importer && reg_val_is(d->importer[IMPORTER_CODE], d->x->s->who.importer);
 }
 
 enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node **out, bool *own)
@@ -247,9 +262,11 @@ enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node *
 	put_status(d);
 	put_position(d);
 	if (d->registered) {
-		put_col(d, "application", d->app[APPLICATION_CODE]);
+		if (sees_papers(d))
+			put_col(d, "application", d->app[APPLICATION_CODE]);
 		put_tags(d);
-		put_col(d, "crID", d->app[APPLICATION_CR_ID]);
+		if (sees_papers(d))
+			put_col(d, "crID", d->app[APPLICATION_CR_ID]);
 		put_col(d, "crDate", d->app[APPLICATION_SUBMITTED_AT]);
 	}
 	*out = d->l.head;
@@ -380,6 +397,9 @@ static enum ceir_err put_tag(struct exec *x, struct imei imei, struct reg_node *
 	if (reg_val_is(row[TAG_TYPE], "meid") && !meid_is_valid(row[TAG_VALUE].s))
 		return reg_refuse(x, REG_VALUE, "value", row[TAG_VALUE].s, N_("Expected a MEID: 14 hexadecimal digits, the first A to F"));
 	enum ceir_err err = store_insert(x->db, &STORE_TAG, row, NULL);
+	/* A device that is registered again has the serial number it had before. */
+	if (err == CEIR_EEXIST && x->c->verb == REG_CREATE)
+		return CEIR_OK;
 	return err != CEIR_EEXIST ? err : reg_refuse(x, REG_EXISTS, "value", row[TAG_VALUE].s, N_("The device has this tag already"));
 }
 
@@ -427,7 +447,7 @@ enum ceir_err reg_imei_create(struct exec *x)
 	return err || reg_refused(x) ? err : reg_created(x, imeis[0]);
 }
 
-/* ---- update, delete ---- */
+/* ---- update ---- */
 
 /* The device of the command, which must be registered, and the session's own where the role reaches only that. */
 static bool load_mine(struct exec *x, struct device *d, enum ceir_err *err)
@@ -438,15 +458,13 @@ static bool load_mine(struct exec *x, struct device *d, enum ceir_err *err)
 		return false;
 	load_device(d);
 	*err = d->err;
-	if (*err == CEIR_ENOENT || (!*err && (!d->registered || d->row.withdrawn))) {
+	if (*err == CEIR_ENOENT || (!*err && !d->registered))
 		*err = reg_refuse(x, REG_NOT_FOUND, "name", x->c->key->text, N_("No device is registered under this IMEI"));
-		return false;
-	}
-	if (!*err && x->s->who.role == REG_ROLE_IMPORTER && !owns(d)) {
+	else if (!*err && x->s->who.role == REG_ROLE_IMPORTER && !owns(d))
 		*err = reg_refuse(x, REG_AUTHORIZATION, "name", x->c->key->text, N_("The object belongs to somebody else"));
-		return false;
-	}
-	return *err == CEIR_OK;
+	else if (!*err && d->row.withdrawn)
+		*err = reg_refuse(x, REG_STATUS, "name", x->c->key->text, N_("The registration of this device was withdrawn"));
+	return !*err && !reg_refused(x);
 }
 
 struct tag_found {
@@ -493,38 +511,10 @@ enum ceir_err reg_imei_update(struct exec *x)
 static enum ceir_err device_imeis(struct exec *x, const struct store_imei *row, struct imei *imeis, size_t *n)
 {
 	if (row->device)
-		return store_imei_device(x->db, row->device, imeis, POLICY_DEVICE_IMEIS, n);
+		return store_imei_device(x->db, row->device, row->application, imeis, POLICY_DEVICE_IMEIS, n);
 	imeis[0] = row->imei;
 	*n = 1;
 	return CEIR_OK;
-}
-
-/*
- * Withdraws the registration of the whole device: a device of several IMEIs is one thing. Its unit of the position comes back
- * when the permit's importer still owns it.
- */
-enum ceir_err reg_imei_delete(struct exec *x)
-{
-	struct imei imeis[POLICY_DEVICE_IMEIS];
-	struct store_imei row;
-	struct device d;
-	size_t n;
-	enum ceir_err err;
-
-	if (!load_mine(x, &d, &err))
-		return err;
-	err = device_imeis(x, &d.row, imeis, &n);
-	for (size_t i = 0; i < n && !err; i++) {
-		err = store_imei_get(x->db, imeis[i], &row);
-		row.withdrawn = true;
-		if (!err)
-			err = store_imei_update(x->db, &row);
-		if (!err)
-			err = reg_derive(x, imeis[i]);
-	}
-	if (!err && d.has_position && !d.row.owner)
-		err = store_add(x->db, &STORE_POSITION, d.position[POSITION_ID].i, POSITION_USED, -1, POSITION_QUANTITY);
-	return err;
 }
 
 /* ---- transfer (RFC 5730 2.9.3.4): the gaining importer requests, the losing one decides ---- */
@@ -541,8 +531,11 @@ static enum ceir_err keep_transfer(void *ctx, const struct store_val *row)
 
 	for (int i = 0; i < TRANSFER_N; i++) {
 		p->row[i] = row[i];
-		if (row[i].type != STORE_INT && !row[i].null)
+		if (row[i].type != STORE_INT && !row[i].null) {
 			p->row[i].s = arena_str(p->x->arena, row[i].s);
+			if (!p->row[i].s.p)
+				return CEIR_ENOMEM;
+		}
 	}
 	p->found = true;
 	return CEIR_OK;
@@ -558,18 +551,31 @@ static enum ceir_err last_transfer(struct exec *x, uint64_t device, struct pendi
 	return store_select(x->db, &q, keep_transfer, p);
 }
 
+/* Writes what became of a pending transfer. */
+static enum ceir_err close_transfer(struct exec *x, struct pending *p, struct str outcome)
+{
+	p->row[TRANSFER_STATUS] = store_text(outcome);
+	p->row[TRANSFER_AC_ID] = store_text(str_of(x->s->who.clid));
+	p->row[TRANSFER_AC_AT] = store_int(x->now_us);
+	return store_update(x->db, &STORE_TRANSFER, p->row[TRANSFER_ID].i,
+		1u << TRANSFER_STATUS | 1u << TRANSFER_AC_ID | 1u << TRANSFER_AC_AT, p->row);
+}
+
 static enum ceir_err show_transfer(struct exec *x, const struct pending *p)
 {
 	static const struct reg_field fields[] = {{.name = "name", .type = REG_IMEI}, {.name = "trStatus", .type = REG_TOKEN},
 		{.name = "reID", .type = REG_TOKEN}, {.name = "reDate", .type = REG_TIME}, {.name = "acID", .type = REG_TOKEN},
 		{.name = "acDate", .type = REG_TIME}, {.name = NULL}};
 	static const int columns[] = {TRANSFER_IMEI, TRANSFER_STATUS, TRANSFER_TO, TRANSFER_RE_AT, TRANSFER_FROM, TRANSFER_AC_AT};
+	/* Whose the device is, only its holder knows, until it is handed over. */
+	bool holder = reg_val_is(p->row[TRANSFER_STATUS], "clientApproved") || reg_val_is(p->row[TRANSFER_FROM], x->s->who.importer);
 	struct reg_list l;
 	enum ceir_err err = CEIR_OK;
 
 	reg_list_init(&l);
 	for (size_t i = 0; i < CEIR_COUNT(columns) && !err; i++)
-		err = reg_list_add(x, &l, fields, fields[i].name, i ? reg_print(x, &fields[i], p->row[columns[i]]) : x->c->key->text);
+		if (columns[i] != TRANSFER_FROM || holder)
+			err = reg_list_add(x, &l, fields, fields[i].name, i ? reg_print(x, &fields[i], p->row[columns[i]]) : x->c->key->text);
 	x->reply->data = REG_DATA_TRANSFER;
 	x->reply->object = x->c->object;
 	x->reply->fields = l.head;
@@ -583,8 +589,13 @@ static uint64_t device_key(const struct device *d)
 
 static enum ceir_err request(struct exec *x, struct device *d, struct pending *p)
 {
-	struct store_val owner = d->importer[IMPORTER_CODE];
+	struct store_val owner = d->importer[IMPORTER_CODE], gaining[IMPORTER_N];
+	enum ceir_err err;
 
+	if (!reg_find(x, &STORE_IMPORTER, str_of(x->s->who.importer), gaining, &err))
+		return err ? err : CEIR_ECORRUPT;
+	if (!reg_val_is(gaining[IMPORTER_STATUS], "active"))
+		return reg_refuse(x, REG_STATUS, NULL, STR(""), NULL);
 	if (!d->has_importer)
 		return reg_refuse(x, REG_NOT_TRANSFERABLE, "name", x->c->key->text, N_("The device belongs to no importer"));
 	if (owns(d))
@@ -594,7 +605,7 @@ static enum ceir_err request(struct exec *x, struct device *d, struct pending *p
 	*p = (struct pending){.x = x, .found = true, .row = {store_null(), store_int((int64_t)device_key(d)), owner,
 		store_text(str_of(x->s->who.importer)), store_text(STR("pending")), store_text(str_of(x->s->who.clid)), store_int(x->now_us),
 		store_null(), store_null()}};
-	enum ceir_err err = store_insert(x->db, &STORE_TRANSFER, p->row, NULL);
+	err = store_insert(x->db, &STORE_TRANSFER, p->row, NULL);
 	struct str args[] = {x->c->key->text};
 	if (!err)
 		err = reg_message_to_importer(x, owner.s, REG_MESSAGE_TRANSFER_REQUESTED, args, 1);
@@ -631,12 +642,9 @@ static enum ceir_err decide(struct exec *x, struct device *d, struct pending *p)
 
 	if (!p->found || !reg_val_is(p->row[TRANSFER_STATUS], "pending"))
 		return reg_refuse(x, REG_NO_PENDING_TRANSFER, "name", x->c->key->text, N_("No transfer is pending"));
-	if (!reg_val_is(p->row[cancel ? TRANSFER_TO : TRANSFER_FROM], x->s->who.importer))
+	if (!reg_val_is(p->row[cancel ? TRANSFER_TO : TRANSFER_FROM], x->s->who.importer) || (!cancel && !owns(d)))
 		return reg_refuse(x, REG_AUTHORIZATION, "name", x->c->key->text, N_("The decision is not yours"));
-	p->row[TRANSFER_STATUS] = store_text(outcome);
-	p->row[TRANSFER_AC_ID] = store_text(str_of(x->s->who.clid));
-	p->row[TRANSFER_AC_AT] = store_int(x->now_us);
-	err = store_update(x->db, &STORE_TRANSFER, p->row[TRANSFER_ID].i, 1u << TRANSFER_STATUS | 1u << TRANSFER_AC_ID | 1u << TRANSFER_AC_AT, p->row);
+	err = close_transfer(x, p, outcome);
 	if (!err && approve)
 		err = hand_over(x, d, p->row[TRANSFER_TO].s);
 	struct str args[] = {x->c->key->text, outcome};
@@ -667,4 +675,47 @@ enum ceir_err reg_imei_transfer(struct exec *x)
 	if (!party)
 		return reg_refuse(x, p.found ? REG_AUTHORIZATION : REG_NO_PENDING_TRANSFER, "name", x->c->key->text, N_("No transfer of yours"));
 	return show_transfer(x, &p);
+}
+
+/* ---- delete ---- */
+
+/* What was asked for a device that is withdrawn cannot be granted: it must not lie in wait for the next registration. */
+static enum ceir_err cancel_pending(struct exec *x, const struct device *d)
+{
+	struct str args[] = {x->c->key->text, STR("serverCancelled")};
+	struct pending p;
+	enum ceir_err err = last_transfer(x, device_key(d), &p);
+
+	if (err || !p.found || !reg_val_is(p.row[TRANSFER_STATUS], "pending"))
+		return err;
+	err = close_transfer(x, &p, args[1]);
+	return err ? err : reg_message_to_importer(x, p.row[TRANSFER_TO].s, REG_MESSAGE_TRANSFER_DECIDED, args, 2);
+}
+
+/*
+ * Withdraws the registration of the whole device: a device of several IMEIs is one thing. Its unit of the position comes back
+ * when the permit's importer still owns it.
+ */
+enum ceir_err reg_imei_delete(struct exec *x)
+{
+	struct imei imeis[POLICY_DEVICE_IMEIS];
+	struct store_imei row = {0};
+	struct device d;
+	size_t n;
+	enum ceir_err err;
+
+	if (!load_mine(x, &d, &err))
+		return err;
+	err = device_imeis(x, &d.row, imeis, &n);
+	for (size_t i = 0; i < n && !err; i++) {
+		err = store_imei_get(x->db, imeis[i], &row);
+		row.withdrawn = true;
+		if (!err)
+			err = store_imei_update(x->db, &row);
+		if (!err)
+			err = reg_derive(x, imeis[i]);
+	}
+	if (!err && d.has_position && !d.row.owner)
+		err = store_add(x->db, &STORE_POSITION, d.position[POSITION_ID].i, POSITION_USED, -1, POSITION_QUANTITY);
+	return err ? err : cancel_pending(x, &d);
 }

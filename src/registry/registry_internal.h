@@ -72,6 +72,7 @@ struct reg_attempt {
 	bool known;                   /* account and certificate belong together: failures count */
 	bool ok;
 	bool full;                    /* too many sessions of this account */
+	struct str read_hash;         /* of the password, as it was read */
 	char new_hash[crypto_pwhash_STRBYTES];
 };
 

@@ -204,6 +204,8 @@ static enum ceir_err tick(struct exec *x, int64_t id)
 
 	if (err)
 		return err;
+	/* What changes now was ordered by the command that made the listing, whose number it bears. */
+	x->transaction = id;
 	if (!l[LISTING_UNTIL].null && l[LISTING_UNTIL].i <= x->now_us) {
 		end(x, l, STR("expired"), &mask);
 	} else {

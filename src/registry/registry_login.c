@@ -10,6 +10,8 @@
 
 #define HASHES_AT_ONCE 2 /* 64 MiB each at the default */
 #define ARGON2_PASSES 2
+#define PASSWORD_MIN 6
+#define PASSWORD_MAX 128
 
 static size_t memory(const struct registry *r)
 {
@@ -143,18 +145,34 @@ void reg_session_leave(struct reg_session *s)
 
 /* ---- login ---- */
 
+/* Reads the account. The reader goes back before the hashing: strangers who wait for Argon2 must not keep others from reading. */
+static enum ceir_err read_account(struct exec *x, struct reg_attempt *a, bool *found, bool *certificate)
+{
+	enum ceir_err err = CEIR_OK;
+
+	*found = *certificate = false;
+	x->db = store_reader(x->r->store);
+	if (!x->db)
+		return CEIR_ESTORE;
+	*found = reg_find(x, &STORE_ACCOUNT, x->c->login->clid, a->account, &err);
+	if (!err && *found)
+		err = certificate_matches(x->db, &x->s->client, a->account, certificate);
+	store_reader_done(x->r->store, x->db);
+	x->db = NULL;
+	return err;
+}
+
 static enum ceir_err look(struct exec *x, struct reg_attempt *a)
 {
 	const struct reg_login *login = x->c->login;
-	bool certificate = false;
-	bool found = reg_find(x, &STORE_ACCOUNT, login->clid, a->account, &a->err);
+	bool found, certificate;
 
-	if (!a->err && found)
-		a->err = certificate_matches(x->db, &x->s->client, a->account, &certificate);
+	a->err = read_account(x, a, &found, &certificate);
 	if (a->err)
 		return a->err;
 	bool matches = password_matches(x->r, login->pw, found ? &a->account[ACCOUNT_PW] : NULL);
 	bool locked = found && !a->account[ACCOUNT_LOCKED_UNTIL].null && a->account[ACCOUNT_LOCKED_UNTIL].i > x->now_us;
+	a->read_hash = found ? a->account[ACCOUNT_PW].s : STR("");
 	a->known = found && certificate;
 	a->ok = a->known && matches && !locked && reg_val_is(a->account[ACCOUNT_STATUS], "active");
 	if (a->ok && login->newpw.p)
@@ -171,9 +189,24 @@ enum ceir_err reg_login_prepare(struct exec *x)
 
 	if (!a)
 		return CEIR_ENOMEM;
+	/* What an admin may not set, its owner may not either. */
+	struct str pw = x->c->login->newpw;
+	if (pw.p && (pw.n < PASSWORD_MIN || pw.n > PASSWORD_MAX || !str_is_utf8(pw)))
+		return reg_refuse(x, REG_RANGE, "newPW", STR(""), N_("Expected a password of 6 to 128 characters"));
 	x->attempt = a;
 	a->accounts_version = atomic_load(&x->r->accounts_version);
 	return look(x, a);
+}
+
+/* Nothing that speaks against the login has happened since the account was read: another password, a lock, a suspension. */
+static enum ceir_err still_good(struct exec *x, const struct reg_attempt *a, bool *good)
+{
+	struct store_val row[ACCOUNT_N];
+	enum ceir_err err = store_get(x->db, &STORE_ACCOUNT, ACCOUNT_ID, a->account[ACCOUNT_ID], x->arena, row);
+
+	*good = !err && reg_val_is(row[ACCOUNT_STATUS], "active") && str_eq(row[ACCOUNT_PW].s, a->read_hash)
+		&& (row[ACCOUNT_LOCKED_UNTIL].null || row[ACCOUNT_LOCKED_UNTIL].i <= x->now_us);
+	return err;
 }
 
 static enum ceir_err write_failure(struct exec *x, const struct reg_attempt *a)
@@ -212,13 +245,17 @@ enum ceir_err reg_login_write(struct exec *x)
 {
 	struct reg_attempt *a = x->attempt;
 	unsigned failures = x->s->failed_logins + 1;
+	bool good = a->ok;
+	enum ceir_err err = CEIR_OK;
 
 	if (a->full) {
 		x->reply->code = REG_LIMIT_CLOSING;
 		return CEIR_OK;
 	}
-	if (a->ok)
-		return write_success(x, a);
+	if (good)
+		err = still_good(x, a, &good);
+	if (err || good)
+		return err ? err : write_success(x, a);
 	x->reply->code = failures > x->r->settings.max_failed_logins ? REG_AUTH_CLOSING : REG_AUTHENTICATION;
 	return a->known ? write_failure(x, a) : CEIR_OK;
 }
@@ -242,7 +279,7 @@ void reg_login_finish(struct exec *x, bool written)
 {
 	struct reg_attempt *a = x->attempt;
 
-	if (a->ok && !a->full && written) {
+	if (a->ok && !a->full && written && !reg_refused(x)) {
 		x->s->lang = x->c->login->lang;
 		x->s->failed_logins = 0;
 		return;

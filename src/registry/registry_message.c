@@ -40,15 +40,15 @@ static enum ceir_err note(void *ctx, const struct store_val *row)
 {
 	struct recipients *r = ctx;
 
-	if (reg_val_is(row[ACCOUNT_STATUS], "active"))
-		r->ids[r->n++] = row[ACCOUNT_ID].i;
+	r->ids[r->n++] = row[ACCOUNT_ID].i;
 	return CEIR_OK;
 }
 
 enum ceir_err reg_message_to_importer(struct exec *x, struct str importer, enum reg_message_kind kind, const struct str *args, size_t n)
 {
-	struct store_filter f = {ACCOUNT_IMPORTER, STORE_EQ, store_text(importer)};
-	struct store_query q = {.table = &STORE_ACCOUNT, .filters = &f, .n_filters = 1, .limit = 64};
+	struct store_filter f[] = {{ACCOUNT_IMPORTER, STORE_EQ, store_text(importer)},
+		{ACCOUNT_STATUS, STORE_EQ, store_text(STR("active"))}};
+	struct store_query q = {.table = &STORE_ACCOUNT, .filters = f, .n_filters = 2, .limit = 64};
 	struct recipients r = {.n = 0};
 	enum ceir_err err = store_select(x->db, &q, note, &r);
 

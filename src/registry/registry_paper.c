@@ -392,17 +392,39 @@ static enum ceir_err change_position(struct exec *x, int64_t permit, struct reg_
 	return store_update(x->db, &STORE_POSITION, row[POSITION_ID].i, mask & ~(1u << POSITION_NUMBER), row);
 }
 
+/*
+ * Did any application under this position come so far that devices may have been registered? Those withdrawn since gave their
+ * units back, but their history still names the position.
+ */
+static enum ceir_err position_was_used(struct exec *x, int64_t number, bool *used)
+{
+	static const char *const statuses[] = {"submitted", "done"};
+	enum ceir_err err = CEIR_OK;
+
+	*used = false;
+	for (size_t i = 0; i < CEIR_COUNT(statuses) && !err && !*used; i++) {
+		struct store_filter f[] = {{APPLICATION_PERMIT, STORE_EQ, store_text(x->c->key->text)},
+			{APPLICATION_POSITION, STORE_EQ, store_int(number)}, {APPLICATION_STATUS, STORE_EQ, store_text(str_of(statuses[i]))}};
+		struct store_query q = {.table = &STORE_APPLICATION, .filters = f, .n_filters = 3, .limit = 1};
+
+		err = store_select(x->db, &q, any_row, used);
+	}
+	return err;
+}
+
 static enum ceir_err remove_position(struct exec *x, int64_t permit, struct reg_node *group)
 {
 	struct store_val row[POSITION_N];
+	bool used;
 	enum ceir_err err;
 
 	if (!load_position(x, permit, group, row, &err))
 		return err;
-	if (row[POSITION_USED].i)
+	err = position_was_used(x, row[POSITION_NUMBER].i, &used);
+	if (!err && used)
 		return reg_refuse(x, REG_ASSOCIATION, "number", reg_node_find(group->child, "number")->text,
 			N_("Devices are registered under this position"));
-	return store_delete(x->db, &STORE_POSITION, row[POSITION_ID].i);
+	return err ? err : store_delete(x->db, &STORE_POSITION, row[POSITION_ID].i);
 }
 
 static enum ceir_err each_position(struct exec *x, int64_t permit, struct reg_node *list,

@@ -14,6 +14,7 @@
 #define LIMIT_MAX 1000
 #define COUNT_MAX 1000000
 #define FILTERS_MAX 16
+#define SEARCH_ROWS 20000 /* of an application, for one page */
 
 static enum ceir_err refuse_filter(struct exec *x, struct str field, const char *reason)
 {
@@ -35,7 +36,8 @@ static struct str prefix_end(struct exec *x, struct str prefix)
 	struct str end = arena_str(x->arena, prefix);
 
 	for (size_t n = end.n; n > 0 && end.p; n--)
-		if ((uint8_t)end.p[n - 1] < 0x7f) {
+		if ((uint8_t)end.p[n - 1] < 0xff) {
+			/* Compared as bytes, so it need not be well-formed text: behind 0xd0 0x96 comes 0xd0 0x97. */
 			((char *)(uintptr_t)end.p)[n - 1]++;
 			return (struct str){end.p, n};
 		}
@@ -45,7 +47,8 @@ static struct str prefix_end(struct exec *x, struct str prefix)
 static bool add_filter(struct exec *x, struct store_query *q, struct store_filter *out, int column, enum store_op op, struct store_val v)
 {
 	if (q->n_filters == FILTERS_MAX) {
-		x->reply->code = REG_FAILED;
+		if (refuse_filter(x, STR(""), N_("A query has at most so many filters: 16")))
+			x->reply->code = REG_FAILED;
 		return false;
 	}
 	out[q->n_filters++] = (struct store_filter){column, op, v};
@@ -311,11 +314,14 @@ static enum ceir_err keep_imei(void *ctx, const struct store_imei *row)
 
 static enum ceir_err show_imeis(struct exec *x, struct reg_page *page, const struct imeis *l)
 {
-	bool own;
+	bool importer = x->s->who.role == REG_ROLE_IMPORTER, own;
 	enum ceir_err err = CEIR_OK;
 
-	for (size_t i = 0; i < l->n && !err; i++)
-		err = reg_imei_nodes(x, l->list[i], &page->items[page->n_items++], &own);
+	/* Of an importer's application those devices that it handed over, or that somebody else registered since, are not its own. */
+	for (size_t i = 0; i < l->n && !err; i++) {
+		err = reg_imei_nodes(x, l->list[i], &page->items[page->n_items], &own);
+		page->n_items += !err && (own || !importer);
+	}
 	return err;
 }
 
@@ -363,7 +369,10 @@ static enum ceir_err query_application(struct exec *x, struct reg_page *page, co
 	if (x->c->query->cursor.n && str_u64(x->c->query->cursor, INT64_MAX - 1, &line))
 		return reg_refuse(x, REG_VALUE, "cursor", x->c->query->cursor, N_("This is not a cursor of this query"));
 	err = l.list ? CEIR_OK : CEIR_ENOMEM;
-	for (int64_t at = (int64_t)line + 1; !err && at <= app[APPLICATION_ROWS].i && l.n < limit; at++) {
+	/* A page can be short, even empty, before the last: an application of a million refused rows is not searched at once. */
+	int64_t first = (int64_t)line + 1, last = app[APPLICATION_ROWS].i;
+	last = last - first > SEARCH_ROWS ? first + SEARCH_ROWS : last;
+	for (int64_t at = first; !err && at <= last && l.n < limit; at++) {
 		int64_t number;
 
 		if (!part.rows || at >= part.first_line + part.rows) {

@@ -185,6 +185,12 @@ bool reg_row(struct exec *x, const struct reg_field *fields, struct reg_node *li
 	for (struct reg_node *n = list; n; n = n->next) {
 		const struct reg_field *f = n->field;
 
+		/* The faces' schemas say the same; but what the server alone may set is the door's promise. */
+		if ((f->flags & REG_SERVER) || (!needed && (f->flags & REG_FIXED))) {
+			if (reg_refuse(x, REG_POLICY, f->name, n->text, N_("This element cannot be set by this command")))
+				x->reply->code = REG_FAILED;
+			return false;
+		}
 		if (f->type == REG_GROUP || (f->flags & REG_MANY) || f->column < 0)
 			continue;
 		if (!reg_parse(x, f, n->text, &row[f->column]))

@@ -39,9 +39,16 @@ static bool digits(struct str s, uint64_t *n)
 	return s.n == IMEI_DIGITS && str_u64(s, 999999999999999u, n) == CEIR_OK;
 }
 
+/* Not in the middle of a character: what is shown back must be text. */
 static size_t text_size(struct str s)
 {
-	return s.n < TEXT_MAX ? s.n : TEXT_MAX;
+	size_t n = TEXT_MAX;
+
+	if (s.n <= TEXT_MAX)
+		return s.n;
+	while (n > TEXT_MAX - 4 && ((uint8_t)s.p[n] & 0xc0) == 0x80)
+		n--;
+	return n;
 }
 
 enum ceir_err reg_rows_encode(struct arena *a, const struct reg_device *devices, size_t n, struct str *data, int64_t *rows)

@@ -215,11 +215,11 @@ static struct str object_name(const struct exec *x)
 	return c->verb == REG_CHECK && c->n_names == 1 ? c->names[0] : (struct str){NULL, 0};
 }
 
-/* At most 64 bytes of it, and always text. */
+/* At most 64 characters can be asked for; always text. */
 static struct str audit_text(struct str s)
 {
-	if (s.n > 64)
-		s.n = 64;
+	if (s.n > 64 * 4)
+		s.n = 64 * 4;
 	while (s.n && !str_is_utf8(s))
 		s.n--;
 	return s;
@@ -273,7 +273,7 @@ static char *keep(char *p, struct str *s)
 }
 
 /* The command's arena is gone before the writer comes to it: the row carries its texts. */
-static enum ceir_err submit_record(struct reg_session *s, const struct store_audit *a, bool relaxed)
+static enum ceir_err submit_record(struct reg_session *s, const struct store_audit *a, struct store_waiter *waiter, bool relaxed)
 {
 	size_t n = a->account.n + a->role.n + a->address.n + a->cltrid.n + a->verb.n + a->object.n + a->name.n;
 	struct record *r = malloc(sizeof *r + n);
@@ -293,7 +293,7 @@ static enum ceir_err submit_record(struct reg_session *s, const struct store_aud
 		memcpy(r->certificate, a->certificate, DIGEST);
 		r->audit.certificate = r->certificate;
 	}
-	r->job = (struct store_job){.run = write_record, .settled = free_record, .arg = r, .waiter = s->waiter,
+	r->job = (struct store_job){.run = write_record, .settled = free_record, .arg = r, .waiter = waiter,
 		.relaxed = relaxed};
 	store_submit(s->r->store, &r->job);
 	return CEIR_OK;
@@ -336,6 +336,21 @@ static enum ceir_err run_reader(struct exec *x)
 	return err;
 }
 
+/* An answer that does not fit (out->max) is replaced by a failure; those before it in the buffer stay. */
+static void render_or_fail(struct exec *x, reg_render render, void *face, struct buf *out, size_t from)
+{
+	bool failed_before = out->failed;
+
+	render(face, x->c, x->reply, out);
+	if (!out->failed || failed_before)
+		return;
+	log_error("registry", "%s of %s: the answer is too large", reg_verb_name(x->c->verb), x->s->who.clid);
+	out->failed = false;
+	out->n = from;
+	fail(x);
+	render(face, x->c, x->reply, out);
+}
+
 static void execute_read(struct exec *x, reg_render render, void *face, struct buf *out)
 {
 	struct store_audit a = {.at_us = x->now_us};
@@ -348,14 +363,14 @@ static void execute_read(struct exec *x, reg_render render, void *face, struct b
 		log_error("registry", "%s of %s: %s", reg_verb_name(x->c->verb), x->s->who.clid, ceir_err_text(err));
 		fail(x);
 	}
-	render(face, x->c, x->reply, out);
+	render_or_fail(x, render, face, out, from);
 	fill_audit(x, since(out, from), &a);
 	/*
 	 * Checks and greetings say nothing of a person and come by the ten thousand: their rows are in the file, safe from a kill,
 	 * before the answer goes out, but the answer does not wait for the disk.
 	 */
 	bool relaxed = x->c->verb == REG_CHECK || x->c->verb == REG_HELLO;
-	if (submit_record(x->s, &a, relaxed)) {
+	if (submit_record(x->s, &a, x->s->waiter, relaxed)) {
 		/* No memory for the audit row: the answer must not go out either. */
 		out->n = from;
 		fail(x);
@@ -371,6 +386,7 @@ struct transform {
 	void *face;
 	struct buf *out;
 	size_t from;
+	bool failed_before;     /* the buffer was full already */
 	struct reg_reply first; /* as it was before the handler */
 };
 
@@ -403,6 +419,7 @@ static enum ceir_err run_transform(struct store_conn *c, void *arg)
 	x->audit_name = (struct str){NULL, 0};
 	x->accounts_changed = x->wake_worker = false;
 	t->out->n = t->from;
+	t->out->failed = t->failed_before;
 	x->db = c;
 	x->transaction = store_audit_next(c);
 	enum ceir_err err = run_handler(x);
@@ -422,9 +439,27 @@ static void publish_transform(void *arg)
 		atomic_fetch_add(&x->r->accounts_version, 1);
 }
 
+/*
+ * The command has no effect, but that it failed shall stand in the log if the database takes it. Nobody waits for that row: it
+ * must not turn answers before it into failures when the disk is full.
+ */
+static void fail_write(struct exec *x, const struct transform *t)
+{
+	struct store_audit a = {.at_us = x->now_us};
+
+	t->out->n = t->from;
+	t->out->failed = t->failed_before;
+	fail(x);
+	t->render(t->face, x->c, x->reply, t->out);
+	fill_audit(x, since(t->out, t->from), &a);
+	if (submit_record(x->s, &a, NULL, false))
+		log_error("registry", "a failed command of %s is not in the audit log: memory is out", x->s->who.clid);
+}
+
 static void execute_write(struct exec *x, reg_render render, void *face, struct buf *out)
 {
-	struct transform t = {.x = x, .render = render, .face = face, .out = out, .from = out->n, .first = *x->reply};
+	struct transform t = {.x = x, .render = render, .face = face, .out = out, .from = out->n,
+		.failed_before = out->failed, .first = *x->reply};
 	/* Registering a device asks the verdict table, which must hold every commit before. */
 	bool alone = x->c->verb == REG_CREATE && x->c->object && strcmp(x->c->object->name, "imei") == 0;
 	struct store_job job = {.run = run_transform, .done = publish_transform, .arg = &t, .bulk = alone};
@@ -435,9 +470,7 @@ static void execute_write(struct exec *x, reg_render render, void *face, struct 
 	if (err) {
 		log_error("registry", "%s %s of %s failed: %s", reg_verb_name(x->c->verb), x->c->object ? x->c->object->name : "",
 			x->s->who.clid, ceir_err_text(err));
-		out->n = t.from;
-		fail(x);
-		render(face, x->c, x->reply, out);
+		fail_write(x, &t);
 	}
 	if (x->c->verb == REG_LOGIN)
 		reg_login_finish(x, !err);
@@ -463,11 +496,8 @@ void reg_execute(struct reg_session *s, const struct reg_command *c, struct aren
 
 	reg_svtrid(s->r, x.now_us, reply.svtrid);
 	enum ceir_err err = prepare(&x);
-	if (!err && writes(c) && !reg_refused(&x) && c->verb == REG_LOGIN) {
-		x.db = store_reader(s->r->store);
-		err = x.db ? reg_login_prepare(&x) : CEIR_ESTORE;
-		store_reader_done(s->r->store, x.db);
-	}
+	if (!err && writes(c) && !reg_refused(&x) && c->verb == REG_LOGIN)
+		err = reg_login_prepare(&x);
 	if (err) {
 		log_error("registry", "%s: %s", reg_verb_name(c->verb), ceir_err_text(err));
 		fail(&x);

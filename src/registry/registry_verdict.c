@@ -28,6 +28,7 @@ enum ceir_err reg_registration(struct exec *x, int64_t application, enum policy_
 		*out = POLICY_PERMIT_REVOKED;
 		return CEIR_OK;
 	}
+	/* A position that devices were registered under is not removed (registry_paper.c). */
 	err = reg_position(x, permit[PERMIT_ID].i, app[APPLICATION_POSITION].i, position);
 	if (err)
 		return err == CEIR_ENOENT ? CEIR_ECORRUPT : err;

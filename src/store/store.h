@@ -202,8 +202,12 @@ struct store_imei {
 enum ceir_err store_imei_get(struct store_conn *c, struct imei imei, struct store_imei *row) CEIR_MUST_USE; /* CEIR_ENOENT */
 enum ceir_err store_imei_insert(struct store_conn *c, const struct store_imei *row) CEIR_MUST_USE;
 enum ceir_err store_imei_update(struct store_conn *c, const struct store_imei *row) CEIR_MUST_USE;
-/* The IMEIs of one device, ascending; at most max. */
-enum ceir_err store_imei_device(struct store_conn *c, uint64_t device, struct imei *out, size_t max, size_t *n) CEIR_MUST_USE;
+/*
+ * The IMEIs of one device, ascending; at most max. Of one application, because an IMEI that was withdrawn keeps its device's key
+ * while the key's IMEI may have become another device since.
+ */
+enum ceir_err store_imei_device(struct store_conn *c, uint64_t device, int64_t application, struct imei *out, size_t max, size_t *n)
+	CEIR_MUST_USE;
 /* Rows from <= imei <= to in ascending order. A callback error stops and is returned. */
 typedef enum ceir_err (*store_imei_row)(void *ctx, const struct store_imei *row);
 enum ceir_err store_imei_scan(struct store_conn *c, struct imei from, struct imei to, bool descending, uint32_t limit, store_imei_row row, void *ctx)
@@ -232,7 +236,7 @@ enum ceir_err store_change_last(struct store_conn *c, int64_t *seq) CEIR_MUST_US
 /* Some thousand rows of one application. The blobs' form is the registry's. */
 struct store_part {
 	int64_t application;
-	int64_t number;       /* 0.. */
+	int64_t number;       /* its first line: unique, ascending */
 	int64_t first_line;   /* 1.. */
 	int64_t rows;
 	struct str data;      /* the rows */

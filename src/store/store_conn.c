@@ -37,7 +37,10 @@ enum ceir_err store_fail(struct store_conn *c, int rc, const char *what)
 	case SQLITE_ROW:
 		return CEIR_OK;
 	case SQLITE_CONSTRAINT:
-		return CEIR_EEXIST;
+		/* A key that is taken is an answer; any other constraint (NOT NULL) is a fault of ours. */
+		if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID)
+			return CEIR_EEXIST;
+		break;
 	case SQLITE_NOMEM:
 		return CEIR_ENOMEM;
 	default:
@@ -164,13 +167,18 @@ enum ceir_err store_snapshot_begin(struct store_conn *c)
 	enum ceir_err err = store_exec(c, "BEGIN");
 	sqlite3_stmt *s = err ? NULL : store_sql(c, "SELECT count(*) FROM ripple");
 
-	return err ? err : s ? store_step(c, s, "snapshot") : CEIR_ESTORE;
+	if (!err)
+		err = s ? store_step(c, s, "snapshot") : CEIR_ESTORE;
+	if (err)
+		store_snapshot_end(c);
+	return err;
 }
 
 void store_snapshot_end(struct store_conn *c)
 {
-	/* Nothing was written, so neither outcome of the COMMIT matters; a failure is in the log. */
-	(void)store_exec(c, "COMMIT");
+	/* Nothing was written, so either outcome will do; but the connection goes back to the pool and must not stay in the past. */
+	if (!sqlite3_get_autocommit(c->db) && store_exec(c, "COMMIT"))
+		(void)store_exec(c, "ROLLBACK");
 }
 
 /* ---- rows ---- */
@@ -279,7 +287,13 @@ enum ceir_err store_update(struct store_conn *c, const struct store_table *t, in
 	buf_c(&sql.b, " WHERE ");
 	buf_c(&sql.b, t->columns[0].name);
 	buf_c(&sql.b, " = ?");
-	sqlite3_stmt *s = store_sql(c, text_end(&sql));
+	/* Which columns change is up to clients, in hundreds of combinations: beyond the first they do not get into the cache. */
+	bool keep = c->cached < STORE_STATEMENTS / 2;
+	sqlite3_stmt *s = NULL;
+	if (keep)
+		s = store_sql(c, text_end(&sql));
+	else if (store_fail(c, sqlite3_prepare_v2(c->db, text_end(&sql), -1, &s, NULL), t->name))
+		s = NULL;
 	if (!s)
 		return CEIR_ESTORE;
 	bound = 0;
@@ -288,6 +302,8 @@ enum ceir_err store_update(struct store_conn *c, const struct store_table *t, in
 			store_bind(s, ++bound, row[i]);
 	store_bind(s, ++bound, store_int(id));
 	enum ceir_err err = store_step(c, s, t->name);
+	if (!keep)
+		sqlite3_finalize(s);
 	return err ? err : sqlite3_changes(c->db) == 1 ? CEIR_OK : CEIR_ENOENT;
 }
 

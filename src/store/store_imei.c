@@ -68,15 +68,16 @@ enum ceir_err store_imei_update(struct store_conn *c, const struct store_imei *r
 	return err ? err : sqlite3_changes(c->db) == 1 ? CEIR_OK : CEIR_ENOENT;
 }
 
-enum ceir_err store_imei_device(struct store_conn *c, uint64_t device, struct imei *out, size_t max, size_t *n)
+enum ceir_err store_imei_device(struct store_conn *c, uint64_t device, int64_t application, struct imei *out, size_t max, size_t *n)
 {
-	sqlite3_stmt *s = store_sql(c, "SELECT imei FROM imei WHERE device = ? ORDER BY imei LIMIT ?");
+	sqlite3_stmt *s = store_sql(c, "SELECT imei FROM imei WHERE device = ? AND application = ? ORDER BY imei LIMIT ?");
 	int rc;
 
 	if (!s)
 		return CEIR_ESTORE;
 	store_bind(s, 1, store_int((int64_t)device));
-	store_bind(s, 2, store_int((int64_t)max));
+	store_bind(s, 2, store_int(application));
+	store_bind(s, 3, store_int((int64_t)max));
 	for (*n = 0; (rc = sqlite3_step(s)) == SQLITE_ROW; ++*n)
 		out[*n].n = (uint64_t)sqlite3_column_int64(s, 0);
 	sqlite3_reset(s);
@@ -237,18 +238,20 @@ enum ceir_err store_part_get(struct store_conn *c, int64_t application, int64_t 
 
 enum ceir_err store_part_find(struct store_conn *c, int64_t application, int64_t line, int64_t *number_)
 {
-	sqlite3_stmt *s = store_sql(c, "SELECT number FROM application_part WHERE application = ? AND first_line <= ? AND ? < first_line + rows"
-		" ORDER BY number LIMIT 1");
+	/* The last part that begins at or before the line: one step down the index, however many parts there are. */
+	sqlite3_stmt *s = store_sql(c, "SELECT number, first_line + rows FROM application_part WHERE application = ? AND number <= ?"
+		" ORDER BY number DESC LIMIT 1");
 
 	if (!s)
 		return CEIR_ESTORE;
 	store_bind(s, 1, store_int(application));
 	store_bind(s, 2, store_int(line));
-	store_bind(s, 3, store_int(line));
 	int rc = sqlite3_step(s);
-	if (rc == SQLITE_ROW)
-		*number_ = sqlite3_column_int64(s, 0);
 	enum ceir_err err = rc == SQLITE_DONE ? CEIR_ENOENT : store_fail(c, rc, "application part");
+	if (!err && line >= sqlite3_column_int64(s, 1))
+		err = CEIR_ENOENT;
+	else if (!err)
+		*number_ = sqlite3_column_int64(s, 0);
 	sqlite3_reset(s);
 	return err;
 }

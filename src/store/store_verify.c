@@ -65,6 +65,8 @@ enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
 			"change whose transaction is missing from the audit log"},
 		{"SELECT i.imei FROM imei i LEFT JOIN application a ON a.id = i.application WHERE i.application IS NOT NULL AND a.id IS NULL",
 			"IMEI registered by an application that does not exist"},
+		{"SELECT i.imei FROM imei i LEFT JOIN importer o ON o.id = i.owner WHERE i.owner IS NOT NULL AND o.id IS NULL",
+			"IMEI whose owner does not exist"},
 		{"SELECT p.application FROM application_part p LEFT JOIN application a ON a.id = p.application WHERE a.id IS NULL",
 			"rows of an application that does not exist"},
 		{"SELECT p.id FROM permit p LEFT JOIN importer i ON i.code = p.importer WHERE i.id IS NULL", "permit of an unknown importer"},

@@ -160,17 +160,20 @@ static enum ceir_err set_relaxed(struct store *s, const struct store_job *group)
 	pthread_mutex_unlock(&s->lock);
 	if (relaxed == s->relaxed)
 		return CEIR_OK;
-	s->relaxed = relaxed;
-	return store_exec(s->writer, relaxed ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+	enum ceir_err err = store_exec(s->writer, relaxed ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+	s->relaxed = err ? s->relaxed : relaxed;
+	return err;
 }
 
 /* All jobs in one transaction. On error nothing of any of them remains. */
 static enum ceir_err commit_group(struct store *st, struct store_job *group)
 {
 	struct store_conn *c = st->writer;
-	enum ceir_err err = c->audit_seq < 0 ? store_heads_load(c) : set_relaxed(st, group);
+	enum ceir_err err = c->audit_seq < 0 ? store_heads_load(c) : CEIR_OK;
 	sqlite3_stmt *begin = store_sql(c, "BEGIN IMMEDIATE"), *commit = store_sql(c, "COMMIT");
 
+	if (!err)
+		err = set_relaxed(st, group);
 	if (err)
 		return err;
 	if (!begin || !commit)
@@ -394,7 +397,7 @@ enum ceir_err store_create(const char *path)
 {
 	struct store_conn *c = NULL;
 	struct buf sql = BUF_INIT(65536);
-	enum ceir_err err = store_conn_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &c);
+	enum ceir_err err = access(path, F_OK) ? store_conn_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &c) : CEIR_EEXIST;
 
 	if (err)
 		return err;
@@ -413,7 +416,6 @@ enum ceir_err store_create(const char *path)
 	buf_c(&sql, store_extra_ddl);
 	buf_c(&sql, "COMMIT");
 	buf_char(&sql, '\0');
-	/* A file that has tables already fails at the first CREATE. */
 	err = sql.failed ? CEIR_ENOMEM : store_exec(c, sql.p);
 	buf_free(&sql);
 	store_conn_close(c);

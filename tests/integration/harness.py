@@ -482,7 +482,7 @@ class Session:
         return self.raw(HELLO)
 
     def login(self, clid, pw, **kw):
-        return self.raw(login_xml(clid, pw, **kw))
+        return self.raw(login_xml(clid, pw, **dict({"cltrid": self.cltrid()}, **kw)))
 
     def logout(self):
         return self.raw(document("<logout/>", self.cltrid()))

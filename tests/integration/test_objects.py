@@ -454,7 +454,7 @@ class Devices(Base):
         self.code(s.create("imei", {"name": a, "permit": PERMIT, "position": 1}), 2302)
         self.code(s.create("imei", {"name": b, "permit": PERMIT, "position": 1}), 2302)
         self.code(s.delete("imei", a), 1000)
-        f = s.info("imei", a).fields()
+        f = self.admin.info("imei", a).fields() # it is nobody's any more
         self.assertEqual((f["status"], f["state"]["colour"], f["state"]["reason"]), ("withdrawn", "grey", "withdrawn"))
         self.assertEqual(self.importer1.colour(b), ("grey", "withdrawn"))
         self.code(s.delete("imei", a), 2303, 2304)

@@ -132,7 +132,11 @@ class Applications(Base):
         id = application_id(self.code(self.importer.create("application", {"permit": PERMIT, "position": 1,
                                                                            "status": "staged"}), 1000))
         self.code(self.importer.update("application", id, chg={"status": "submitted"}), 2304, 2003)
-        self.code(self.importer.create("application", {"permit": PERMIT, "position": 1}), 2003)
+        # What comes without rows is staged, for rows to follow.
+        r = self.code(self.importer.create("application", {"permit": PERMIT, "position": 1}), 1000)
+        self.assertEqual(self.importer.info("application", application_id(r)).fields()["status"], "staged")
+        fields = {"permit": PERMIT, "position": 1, "status": "submitted"}
+        self.code(self.importer.create("application", fields), 2003, 2304)
 
     def test_withdrawn_before_it_is_submitted(self):
         numbers = self.imeis(2)

@@ -80,7 +80,7 @@ class Login(Base):
             self.refused("tax1", 2200, cert=None),
         ]
         self.world.fresh("lea1").close()
-        shapes = {re.sub(rb"<svTRID>[^<]*</svTRID>", b"", a.raw) for a in answers}
+        shapes = {re.sub(rb"<trID>.*</trID>", b"", a.raw) for a in answers}
         self.assertEqual(len(shapes), 1, shapes)
 
     def test_bad_name_and_bad_password_take_the_same_time(self):

@@ -18,14 +18,16 @@
 
 #define EPP(inner) "<epp xmlns='" EPP_NS "'>" inner "</epp>"
 #define COMMAND(inner) EPP("<command>" inner "<clTRID>ABC-12345</clTRID></command>")
-#define OBJECT(verb, name, ns, inner) "<" verb "><" name ":" verb " xmlns:" name "='" ns "'>" inner "</" name ":" verb "></" verb ">"
+#define OBJECT(verb, name, ns, inner)                                                                                              \
+	"<" verb "><" name ":" verb " xmlns:" name "='" ns "'>" inner "</" name ":" verb "></" verb ">"
 #define IMEI(verb, inner) COMMAND(OBJECT(verb, "imei", IMEI_NS, inner))
 #define CEIR(verb, name, inner) COMMAND(OBJECT(verb, name, CEIR_NS(name), inner))
-#define QUERY(attributes, inner) \
-	EPP("<extension><query:command xmlns:query='" CEIR_NS("query") "'><query:query" attributes ">" inner "</query:query>" \
-	    "<query:clTRID>ABC-12345</query:clTRID></query:command></extension>")
+#define QUERY(attributes, inner)                                                                                                   \
+	EPP("<extension><query:command xmlns:query='" CEIR_NS(                                                                     \
+		"query") "'><query:query" attributes ">" inner "</query:query>"                                                    \
+			 "<query:clTRID>ABC-12345</query:clTRID></query:command></extension>")
 #define NAME "<imei:name>352106050544203</imei:name>"
-#define LOGIN(options, services) \
+#define LOGIN(options, services)                                                                                                   \
 	"<login><clID>lea1</clID><pw>secret-1</pw><options>" options "</options><svcs>" services "</svcs></login>"
 #define OPTIONS "<version>1.0</version><lang>en</lang>"
 #define SERVICES "<objURI>" IMEI_NS "</objURI>"
@@ -88,7 +90,7 @@ static void assert_str(struct str s, const char *expected)
 		fail_msg("\"%.*s\" instead of \"%s\"", (int)s.n, s.p, expected);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 struct refusal {
 	const char *xml;
@@ -101,7 +103,8 @@ static void assert_refused(struct fixture *f, const struct refusal *r, const str
 	const struct reg_command *c = parse_bytes(f, str_of(r->xml), announced);
 
 	if (c->refused != r->code)
-		fail_msg("%d instead of %d (%s) for %.400s", c->refused, r->code, c->refused_details ? c->refused_details->reason : "-", r->xml);
+		fail_msg("%d instead of %d (%s) for %.400s", c->refused, r->code,
+			c->refused_details ? c->refused_details->reason : "-", r->xml);
 	if (!c->refused)
 		return;
 	assert_non_null(c->refused_details);
@@ -124,11 +127,20 @@ static void all_refused(struct fixture *f, const struct refusal *list, size_t n,
 static void test_not_well_formed(void **state)
 {
 	static const struct refusal list[] = {
-		{"x", REG_SYNTAX, "epp"}, {"<", REG_SYNTAX, "epp"}, {"<epp>", REG_SYNTAX, "epp"}, {EPP("") "x", REG_SYNTAX, "epp"},
-		{EPP("<hello/>") EPP("<hello/>"), REG_SYNTAX, "epp"}, {EPP("<a b=c/>"), REG_SYNTAX, "epp"},
-		{EPP("<a b='1' b='2'/>"), REG_SYNTAX, "epp"}, {EPP("&nbsp;"), REG_SYNTAX, "epp"}, {EPP("&#0;"), REG_SYNTAX, "epp"},
-		{EPP("<p:x/>"), REG_SYNTAX, NULL}, {EPP("\x01"), REG_SYNTAX, "epp"}, {EPP("\xC0\xAF"), REG_SYNTAX, "epp"},
-		{EPP("\xED\xA0\x80"), REG_SYNTAX, "epp"}, {EPP("\xFF"), REG_SYNTAX, "epp"},
+		{"x", REG_SYNTAX, "epp"},
+		{"<", REG_SYNTAX, "epp"},
+		{"<epp>", REG_SYNTAX, "epp"},
+		{EPP("") "x", REG_SYNTAX, "epp"},
+		{EPP("<hello/>") EPP("<hello/>"), REG_SYNTAX, "epp"},
+		{EPP("<a b=c/>"), REG_SYNTAX, "epp"},
+		{EPP("<a b='1' b='2'/>"), REG_SYNTAX, "epp"},
+		{EPP("&nbsp;"), REG_SYNTAX, "epp"},
+		{EPP("&#0;"), REG_SYNTAX, "epp"},
+		{EPP("<p:x/>"), REG_SYNTAX, NULL},
+		{EPP("\x01"), REG_SYNTAX, "epp"},
+		{EPP("\xC0\xAF"), REG_SYNTAX, "epp"},
+		{EPP("\xED\xA0\x80"), REG_SYNTAX, "epp"},
+		{EPP("\xFF"), REG_SYNTAX, "epp"},
 		{"<?xml version='1.0' encoding='no-such'?>" EPP("<hello/>"), REG_SYNTAX, "epp"},
 		{"<?xml version='1.0' encoding='ISO-8859-1'?>" EPP("<hello/>"), REG_SYNTAX, "epp"},
 		{"<?xml version='1.0' encoding='UTF-16'?>" EPP("<hello/>"), REG_SYNTAX, "epp"},
@@ -145,32 +157,45 @@ static void test_doctype(void **state)
 		{"<!DOCTYPE epp SYSTEM 'epp.dtd'>" IMEI("check", NAME), REG_SYNTAX, "epp"},
 		{"<!DOCTYPE epp PUBLIC 'a' 'http://127.0.0.1:1/b'>" IMEI("check", NAME), REG_SYNTAX, "epp"},
 		{"<!DOCTYPE epp [<!ENTITY a 'b'>]>" IMEI("check", "<imei:name>&a;</imei:name>"), REG_SYNTAX, "epp"},
-		{"<!DOCTYPE epp [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>" IMEI("check", "<imei:name>&a;</imei:name>"), REG_SYNTAX, "epp"},
+		{"<!DOCTYPE epp [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>" IMEI("check", "<imei:name>&a;</imei:name>"), REG_SYNTAX,
+			"epp"},
 		{"<!DOCTYPE epp [<!ENTITY % a SYSTEM 'file:///etc/passwd'> %a;]>" EPP("<hello/>"), REG_SYNTAX, "epp"},
 		{"<!DOCTYPE epp [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'><!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;'>"
 		 "<!ENTITY d '&c;&c;&c;&c;&c;&c;&c;&c;'><!ENTITY e '&d;&d;&d;&d;&d;&d;&d;&d;'>]>" EPP("<command>&e;</command>"),
-		 REG_SYNTAX, "epp"},
+			REG_SYNTAX, "epp"},
 	};
 
 	for (size_t i = 0; i < CEIR_COUNT(list); i++) {
 		assert_refused(*state, &list[i], &everything);
-		assert_string_equal(((struct fixture *)*state)->c.refused_details->reason, "A document type declaration is not allowed");
+		assert_string_equal(
+			((struct fixture *)*state)->c.refused_details->reason, "A document type declaration is not allowed");
 	}
 }
 
 static void test_root_and_verb(void **state)
 {
 	static const struct refusal list[] = {
-		{"<epp/>", REG_SYNTAX, "epp"}, {"<epp xmlns='urn:x'/>", REG_SYNTAX, "epp"}, {"<hello xmlns='" EPP_NS "'/>", REG_SYNTAX, "hello"},
-		{EPP(""), REG_SYNTAX, "epp"}, {EPP("text"), REG_SYNTAX, "epp"}, {EPP("<greeting/>"), REG_SYNTAX, "greeting"},
-		{EPP("<response/>"), REG_SYNTAX, "response"}, {EPP("<command/>"), REG_SYNTAX, "command"},
-		{EPP("<command xmlns=''/>"), REG_SYNTAX, "command"}, {EPP("<extension/>"), REG_SYNTAX, "extension"},
-		{COMMAND(""), REG_SYNTAX, "command"}, {COMMAND("<shred/>"), REG_UNKNOWN_COMMAND, "shred"},
-		{COMMAND("<hello/>"), REG_UNKNOWN_COMMAND, "hello"}, {COMMAND("<query/>"), REG_UNKNOWN_COMMAND, "query"},
+		{"<epp/>", REG_SYNTAX, "epp"},
+		{"<epp xmlns='urn:x'/>", REG_SYNTAX, "epp"},
+		{"<hello xmlns='" EPP_NS "'/>", REG_SYNTAX, "hello"},
+		{EPP(""), REG_SYNTAX, "epp"},
+		{EPP("text"), REG_SYNTAX, "epp"},
+		{EPP("<greeting/>"), REG_SYNTAX, "greeting"},
+		{EPP("<response/>"), REG_SYNTAX, "response"},
+		{EPP("<command/>"), REG_SYNTAX, "command"},
+		{EPP("<command xmlns=''/>"), REG_SYNTAX, "command"},
+		{EPP("<extension/>"), REG_SYNTAX, "extension"},
+		{COMMAND(""), REG_SYNTAX, "command"},
+		{COMMAND("<shred/>"), REG_UNKNOWN_COMMAND, "shred"},
+		{COMMAND("<hello/>"), REG_UNKNOWN_COMMAND, "hello"},
+		{COMMAND("<query/>"), REG_UNKNOWN_COMMAND, "query"},
 		{COMMAND("<imei:check xmlns:imei='" IMEI_NS "'/>"), REG_UNKNOWN_COMMAND, "check"},
-		{EPP("<hello/><hello/>"), REG_SYNTAX, "hello"}, {EPP("<hello><x/></hello>"), REG_SYNTAX, "x"},
-		{EPP("<hello>x</hello>"), REG_SYNTAX, "hello"}, {EPP("<hello a='b'/>"), REG_SYNTAX, "hello"},
-		{COMMAND("<logout><x/></logout>"), REG_SYNTAX, NULL}, {COMMAND("<logout>x</logout>"), REG_SYNTAX, "logout"},
+		{EPP("<hello/><hello/>"), REG_SYNTAX, "hello"},
+		{EPP("<hello><x/></hello>"), REG_SYNTAX, "x"},
+		{EPP("<hello>x</hello>"), REG_SYNTAX, "hello"},
+		{EPP("<hello a='b'/>"), REG_SYNTAX, "hello"},
+		{COMMAND("<logout><x/></logout>"), REG_SYNTAX, NULL},
+		{COMMAND("<logout>x</logout>"), REG_SYNTAX, "logout"},
 		{COMMAND("words" OBJECT("check", "imei", IMEI_NS, NAME)), REG_SYNTAX, NULL},
 		{EPP("<command><clTRID>ABC-12345</clTRID><logout/></command>"), REG_SYNTAX, NULL},
 		{COMMAND("<logout/><logout/>"), REG_SYNTAX, "logout"},
@@ -182,10 +207,16 @@ static void test_root_and_verb(void **state)
 static void test_before_login(void **state)
 {
 	static const struct refusal list[] = {
-		{IMEI("check", NAME), REG_USE, "check"}, {COMMAND("<logout/>"), REG_USE, "logout"}, {COMMAND("<poll op='req'/>"), REG_USE, "poll"},
-		{COMMAND("<poll/>"), REG_USE, "poll"}, {QUERY(" object='" IMEI_NS "'", ""), REG_USE, NULL},
-		{COMMAND("<check><d:check xmlns:d='urn:x'/></check>"), REG_USE, "check"}, {COMMAND("<shred/>"), REG_UNKNOWN_COMMAND, "shred"},
-		{"<epp", REG_SYNTAX, "epp"}, {EPP("<hello/>"), (enum reg_code)0, NULL}, {COMMAND(LOGIN(OPTIONS, SERVICES)), (enum reg_code)0, NULL},
+		{IMEI("check", NAME), REG_USE, "check"},
+		{COMMAND("<logout/>"), REG_USE, "logout"},
+		{COMMAND("<poll op='req'/>"), REG_USE, "poll"},
+		{COMMAND("<poll/>"), REG_USE, "poll"},
+		{QUERY(" object='" IMEI_NS "'", ""), REG_USE, NULL},
+		{COMMAND("<check><d:check xmlns:d='urn:x'/></check>"), REG_USE, "check"},
+		{COMMAND("<shred/>"), REG_UNKNOWN_COMMAND, "shred"},
+		{"<epp", REG_SYNTAX, "epp"},
+		{EPP("<hello/>"), (enum reg_code)0, NULL},
+		{COMMAND(LOGIN(OPTIONS, SERVICES)), (enum reg_code)0, NULL},
 	};
 
 	ALL_REFUSED(*state, list, NULL);
@@ -197,23 +228,28 @@ static void test_objects_and_extensions(void **state)
 {
 	static const struct refusal list[] = {
 		{COMMAND("<check><d:check xmlns:d='urn:ietf:params:xml:ns:domain-1.0'/></check>"), REG_UNIMPL_OBJECT, "check"},
-		{COMMAND("<check><check/></check>"), REG_UNIMPL_OBJECT, "check"}, {COMMAND("<check/>"), REG_MISSING, "check"},
+		{COMMAND("<check><check/></check>"), REG_UNIMPL_OBJECT, "check"},
+		{COMMAND("<check/>"), REG_MISSING, "check"},
 		{CEIR("check", "application", "<application:id>A</application:id>"), REG_UNIMPL_COMMAND, "check"},
 		{IMEI("renew", NAME), REG_UNIMPL_COMMAND, "renew"},
 		{CEIR("create", "transaction", "<transaction:id>A</transaction:id>"), REG_UNIMPL_COMMAND, "create"},
 		{COMMAND("<transfer><tac:transfer xmlns:tac='" CEIR_NS("tac") "'/></transfer>"), REG_UNIMPL_COMMAND, "transfer"},
 		{COMMAND("<check><imei:info xmlns:imei='" IMEI_NS "'>" NAME "</imei:info></check>"), REG_SYNTAX, "info"},
 		{COMMAND("<create><imei:chkData xmlns:imei='" IMEI_NS "'/></create>"), REG_SYNTAX, "chkData"},
-		{COMMAND(OBJECT("check", "imei", IMEI_NS, NAME) "<extension><s:x xmlns:s='urn:ietf:params:xml:ns:secDNS-1.1'/></extension>"),
-		 REG_UNIMPL_EXTENSION, "x"},
-		{COMMAND(OBJECT("check", "imei", IMEI_NS, NAME) "<extension><l:loginSec xmlns:l='urn:ietf:params:xml:ns:epp:loginSec-1.0'/></extension>"),
-		 REG_UNIMPL_EXTENSION, "loginSec"},
+		{COMMAND(OBJECT("check", "imei", IMEI_NS,
+			 NAME) "<extension><s:x xmlns:s='urn:ietf:params:xml:ns:secDNS-1.1'/></extension>"),
+			REG_UNIMPL_EXTENSION, "x"},
+		{COMMAND(OBJECT("check", "imei", IMEI_NS,
+			 NAME) "<extension><l:loginSec xmlns:l='urn:ietf:params:xml:ns:epp:loginSec-1.0'/></extension>"),
+			REG_UNIMPL_EXTENSION, "loginSec"},
 		{EPP("<extension><x:command xmlns:x='urn:x'/></extension>"), REG_UNIMPL_EXTENSION, "command"},
 		{EPP("<extension><q:shred xmlns:q='" CEIR_NS("query") "'/></extension>"), REG_UNKNOWN_COMMAND, "shred"},
-		{QUERY(" object='urn:x'", ""), REG_UNIMPL_OBJECT, "query"}, {QUERY("", ""), REG_MISSING, "query"},
+		{QUERY(" object='urn:x'", ""), REG_UNIMPL_OBJECT, "query"},
+		{QUERY("", ""), REG_MISSING, "query"},
 	};
 	static const struct refusal unannounced[] = {
-		{CEIR("info", "permit", "<permit:id>x</permit:id>"), REG_USE, "info"}, {QUERY(" object='" IMEI_NS "'", ""), REG_USE, "command"},
+		{CEIR("info", "permit", "<permit:id>x</permit:id>"), REG_USE, "info"},
+		{QUERY(" object='" IMEI_NS "'", ""), REG_USE, "command"},
 	};
 
 	ALL_REFUSED(*state, list, &everything);
@@ -226,22 +262,30 @@ static void test_login_refused(void **state)
 #define VERSION(v) "<version>" v "</version><lang>en</lang>"
 #define PASSWORDS(inner) "<login><clID>lea1</clID>" inner "<options>" OPTIONS "</options><svcs>" SERVICES "</svcs></login>"
 	static const struct refusal list[] = {
-		{COMMAND(LOGIN(VERSION("2.0"), SERVICES)), REG_VERSION, "version"}, {COMMAND(LOGIN(VERSION("1.1"), SERVICES)), REG_VERSION, "version"},
+		{COMMAND(LOGIN(VERSION("2.0"), SERVICES)), REG_VERSION, "version"},
+		{COMMAND(LOGIN(VERSION("1.1"), SERVICES)), REG_VERSION, "version"},
 		{COMMAND(LOGIN("<version>1.0</version><lang>fr</lang>", SERVICES)), REG_UNIMPL_OPTION, "lang"},
 		{COMMAND(LOGIN(OPTIONS, "<objURI>urn:x</objURI>")), REG_UNIMPL_OBJECT, "objURI"},
-		{COMMAND(LOGIN(OPTIONS, SERVICES "<svcExtension><extURI>urn:x</extURI></svcExtension>")), REG_UNIMPL_EXTENSION, "extURI"},
-		{COMMAND(LOGIN(OPTIONS, "")), REG_MISSING, "objURI"}, {COMMAND(LOGIN("<lang>en</lang>", SERVICES)), REG_MISSING, "version"},
-		{COMMAND(LOGIN("<version>1.0</version>", SERVICES)), REG_MISSING, "lang"}, {COMMAND("<login/>"), REG_MISSING, "clID"},
-		{COMMAND("<login><pw>secret-1</pw></login>"), REG_MISSING, "clID"}, {COMMAND("<login><clID>lea1</clID></login>"), REG_MISSING, "pw"},
+		{COMMAND(LOGIN(OPTIONS, SERVICES "<svcExtension><extURI>urn:x</extURI></svcExtension>")), REG_UNIMPL_EXTENSION,
+			"extURI"},
+		{COMMAND(LOGIN(OPTIONS, "")), REG_MISSING, "objURI"},
+		{COMMAND(LOGIN("<lang>en</lang>", SERVICES)), REG_MISSING, "version"},
+		{COMMAND(LOGIN("<version>1.0</version>", SERVICES)), REG_MISSING, "lang"},
+		{COMMAND("<login/>"), REG_MISSING, "clID"},
+		{COMMAND("<login><pw>secret-1</pw></login>"), REG_MISSING, "clID"},
+		{COMMAND("<login><clID>lea1</clID></login>"), REG_MISSING, "pw"},
 		{COMMAND("<login><clID>lea1</clID><pw>secret-1</pw></login>"), REG_MISSING, "options"},
 		{COMMAND("<login><clID>lea1</clID><options/><svcs/></login>"), REG_MISSING, "pw"},
 		{COMMAND("<login><clID>lea1</clID><pw>secret-1</pw><options>" OPTIONS "</options></login>"), REG_MISSING, "svcs"},
-		{COMMAND("<login><clID>ab</clID><pw>secret-1</pw><options>" OPTIONS "</options><svcs>" SERVICES "</svcs></login>"), REG_VALUE, "clID"},
-		{COMMAND(PASSWORDS("<pw>12345</pw>")), REG_VALUE, "pw"}, {COMMAND(PASSWORDS("<pw>12345678901234567</pw>")), REG_VALUE, "pw"},
+		{COMMAND("<login><clID>ab</clID><pw>secret-1</pw><options>" OPTIONS "</options><svcs>" SERVICES "</svcs></login>"),
+			REG_VALUE, "clID"},
+		{COMMAND(PASSWORDS("<pw>12345</pw>")), REG_VALUE, "pw"},
+		{COMMAND(PASSWORDS("<pw>12345678901234567</pw>")), REG_VALUE, "pw"},
 		{COMMAND(PASSWORDS("<pw>secret-1</pw><newPW>12345</newPW>")), REG_VALUE, "newPW"},
 		{COMMAND(PASSWORDS("<pw>[LOGIN-SECURITY]</pw>")), REG_MISSING, "pw"},
-		{COMMAND(LOGIN(OPTIONS, SERVICES) "<extension><l:loginSec xmlns:l='urn:ietf:params:xml:ns:epp:loginSec-1.0'/></extension>"), REG_USE,
-		 "loginSec"},
+		{COMMAND(LOGIN(OPTIONS,
+			 SERVICES) "<extension><l:loginSec xmlns:l='urn:ietf:params:xml:ns:epp:loginSec-1.0'/></extension>"),
+			REG_USE, "loginSec"},
 	};
 	struct fixture *f = *state;
 
@@ -258,70 +302,106 @@ static void test_schema_codes(void **state)
 {
 #define TAC(inner) CEIR("create", "tac", inner)
 #define LISTING(inner) CEIR("create", "listing", inner)
-#define POSITION_OF(price) \
-	"<permit:position><permit:number>1</permit:number><permit:certificate>c</permit:certificate><permit:manufacturer>m</permit:manufacturer>" \
-	"<permit:model>m</permit:model><permit:country>KR</permit:country><permit:quantity>1</permit:quantity><permit:price>" price \
-	"</permit:price><permit:currency>UAH</permit:currency></permit:position>"
-#define PERMIT_OF(issued, price) \
-	CEIR("create", "permit", "<permit:id>p</permit:id><permit:importer>i</permit:importer><permit:issued>" issued \
-	     "</permit:issued><permit:exDate>2027-01-01</permit:exDate>" POSITION_OF(price))
+#define POSITION_OF(price)                                                                                                         \
+	"<permit:position><permit:number>1</permit:number><permit:certificate>c</permit:certificate><permit:manufacturer>m</"      \
+	"permit:manufacturer>"                                                                                                     \
+	"<permit:model>m</permit:model><permit:country>KR</permit:country><permit:quantity>1</"                                    \
+	"permit:quantity><permit:price>" price "</permit:price><permit:currency>UAH</permit:currency></permit:position>"
+#define PERMIT_OF(issued, price)                                                                                                   \
+	CEIR("create", "permit",                                                                                                   \
+		"<permit:id>p</permit:id><permit:importer>i</permit:importer><permit:issued>" issued                               \
+		"</permit:issued><permit:exDate>2027-01-01</permit:exDate>" POSITION_OF(price))
 	static const struct refusal list[] = {
-		{IMEI("info", ""), REG_MISSING, "name"}, {IMEI("check", ""), REG_MISSING, "name"}, {IMEI("info", "<imei:name/>"), REG_VALUE, "name"},
-		{IMEI("info", "<imei:name>12345</imei:name>"), REG_VALUE, "name"}, {IMEI("info", "<imei:name>35210605054420A</imei:name>"), REG_VALUE, "name"},
-		{IMEI("info", NAME NAME), REG_SYNTAX, "name"}, {IMEI("info", "<imei:number/>"), REG_MISSING, "name"},
+		{IMEI("info", ""), REG_MISSING, "name"},
+		{IMEI("check", ""), REG_MISSING, "name"},
+		{IMEI("info", "<imei:name/>"), REG_VALUE, "name"},
+		{IMEI("info", "<imei:name>12345</imei:name>"), REG_VALUE, "name"},
+		{IMEI("info", "<imei:name>35210605054420A</imei:name>"), REG_VALUE, "name"},
+		{IMEI("info", NAME NAME), REG_SYNTAX, "name"},
+		{IMEI("info", "<imei:number/>"), REG_MISSING, "name"},
 		{IMEI("check", "<imei:name nonsense='1'>a</imei:name>"), REG_SYNTAX, "name"},
 		{IMEI("check", NAME "<imei:name nonsense='1'>a</imei:name>"), REG_SYNTAX, "name"},
-		{IMEI("check", NAME "<imei:name/>"), REG_VALUE, "name"}, {IMEI("check", NAME "<imei:name><imei:name>a</imei:name></imei:name>"), REG_SYNTAX, "name"},
-		{IMEI("check", NAME "words" NAME), REG_SYNTAX, NULL}, {IMEI("check", NAME "<imei:x/>"), REG_SYNTAX, "x"},
+		{IMEI("check", NAME "<imei:name/>"), REG_VALUE, "name"},
+		{IMEI("check", NAME "<imei:name><imei:name>a</imei:name></imei:name>"), REG_SYNTAX, "name"},
+		{IMEI("check", NAME "words" NAME), REG_SYNTAX, NULL},
+		{IMEI("check", NAME "<imei:x/>"), REG_SYNTAX, "x"},
 		{TAC("<tac:id>01332700</tac:id><tac:model>m</tac:model>"), REG_MISSING, "manufacturer"},
 		{TAC("<tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model>"), REG_MISSING, "id"},
 		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer>"), REG_MISSING, "model"},
-		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model><tac:weight>1</tac:weight>"), REG_SYNTAX, "weight"},
+		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model><tac:weight>1</"
+		     "tac:weight>"),
+			REG_SYNTAX, "weight"},
 		{TAC("<tac:id>0133270X</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model>"), REG_VALUE, "id"},
-		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model><tac:sims>6</tac:sims>"), REG_RANGE, "sims"},
-		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model><tac:sims>x</tac:sims>"), REG_VALUE, "sims"},
+		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model><tac:sims>6</"
+		     "tac:sims>"),
+			REG_RANGE, "sims"},
+		{TAC("<tac:id>01332700</tac:id><tac:manufacturer>m</tac:manufacturer><tac:model>m</tac:model><tac:sims>x</"
+		     "tac:sims>"),
+			REG_VALUE, "sims"},
 		{LISTING("<listing:imei>352106050544203</listing:imei><listing:colour>red</listing:colour>"), REG_RANGE, "colour"},
-		{LISTING("<listing:imei>352106050544203</listing:imei><listing:reason>stolen</listing:reason>"), REG_MISSING, "colour"},
-		{LISTING("<listing:imei>352106050544203</listing:imei><listing:colour>black</listing:colour><listing:reason>stolen</listing:reason>"),
-		 REG_MISSING, "ground"},
-		{PERMIT_OF("2015-02-30", "1"), REG_VALUE, "issued"}, {PERMIT_OF("2015-02-28Z", "1"), REG_VALUE, "issued"},
-		{PERMIT_OF("1815-02-28", "1"), REG_RANGE, "issued"}, {PERMIT_OF("2015-12-12", "1.00000"), REG_VALUE, "price"},
-		{PERMIT_OF("2015-12-12", "1000000000000"), REG_RANGE, "price"}, {PERMIT_OF("2015-12-12", "-1"), REG_VALUE, "price"},
+		{LISTING("<listing:imei>352106050544203</listing:imei><listing:reason>stolen</listing:reason>"), REG_MISSING,
+			"colour"},
+		{LISTING("<listing:imei>352106050544203</listing:imei><listing:colour>black</"
+			 "listing:colour><listing:reason>stolen</listing:reason>"),
+			REG_MISSING, "ground"},
+		{PERMIT_OF("2015-02-30", "1"), REG_VALUE, "issued"},
+		{PERMIT_OF("2015-02-28Z", "1"), REG_VALUE, "issued"},
+		{PERMIT_OF("1815-02-28", "1"), REG_RANGE, "issued"},
+		{PERMIT_OF("2015-12-12", "1.00000"), REG_VALUE, "price"},
+		{PERMIT_OF("2015-12-12", "1000000000000"), REG_RANGE, "price"},
+		{PERMIT_OF("2015-12-12", "-1"), REG_VALUE, "price"},
 		{PERMIT_OF("2015-12-12", "99999999999999999999999999999999999999"), REG_VALUE, "price"},
-		{CEIR("create", "permit", "<permit:id>p</permit:id><permit:importer>i</permit:importer><permit:issued>2015-12-12</permit:issued>"
-		      "<permit:exDate>2027-01-01</permit:exDate>"), REG_MISSING, "position"},
-		{CEIR("update", "permit", "<permit:id>p</permit:id><permit:add><permit:position><permit:number>1</permit:number></permit:position></permit:add>"),
-		 REG_MISSING, "certificate"},
-		{CEIR("update", "permit", "<permit:id>p</permit:id><permit:chg><permit:position/></permit:chg>"), REG_MISSING, "number"},
-		{CEIR("update", "permit", "<permit:id>p</permit:id><permit:chg><permit:importer>x</permit:importer></permit:chg>"), REG_SYNTAX, "importer"},
+		{CEIR("create", "permit",
+			 "<permit:id>p</permit:id><permit:importer>i</permit:importer><permit:issued>2015-12-12</permit:issued>"
+			 "<permit:exDate>2027-01-01</permit:exDate>"),
+			REG_MISSING, "position"},
+		{CEIR("update", "permit",
+			 "<permit:id>p</permit:id><permit:add><permit:position><permit:number>1</permit:number></permit:position></"
+			 "permit:add>"),
+			REG_MISSING, "certificate"},
+		{CEIR("update", "permit", "<permit:id>p</permit:id><permit:chg><permit:position/></permit:chg>"), REG_MISSING,
+			"number"},
+		{CEIR("update", "permit", "<permit:id>p</permit:id><permit:chg><permit:importer>x</permit:importer></permit:chg>"),
+			REG_SYNTAX, "importer"},
 		{CEIR("update", "permit", "<permit:id>p</permit:id>"), REG_MISSING, "update"},
-		{CEIR("renew", "permit", "<permit:id>p</permit:id><permit:exDate>2028-01-01</permit:exDate>"), REG_MISSING, "curExDate"},
-		{CEIR("create", "application", "<application:kind>import</application:kind><application:device/>"), REG_MISSING, "imei"},
+		{CEIR("renew", "permit", "<permit:id>p</permit:id><permit:exDate>2028-01-01</permit:exDate>"), REG_MISSING,
+			"curExDate"},
+		{CEIR("create", "application", "<application:kind>import</application:kind><application:device/>"), REG_MISSING,
+			"imei"},
 		{CEIR("create", "application", "<application:status>done</application:status>"), REG_RANGE, "status"},
 		{QUERY(" object='" IMEI_NS "'", "<query:filter>x</query:filter>"), REG_MISSING, "filter"},
 		{QUERY(" object='" IMEI_NS "'", "<query:filter field='name' op='like'>x</query:filter>"), REG_RANGE, "filter"},
 		{QUERY(" object='" IMEI_NS "'", "<query:limit>0</query:limit>"), REG_RANGE, "limit"},
 		{QUERY(" object='" IMEI_NS "'", "<query:limit>1001</query:limit>"), REG_RANGE, "limit"},
 		{QUERY(" object='" IMEI_NS "'", "<query:limit>many</query:limit>"), REG_VALUE, "limit"},
-		{COMMAND("<poll op='pull'/>"), REG_RANGE, "poll"}, {COMMAND("<poll/>"), REG_MISSING, "poll"}, {COMMAND("<poll op='ack'/>"), REG_MISSING, "poll"},
-		{COMMAND("<poll op='ack' msgID=' '/>"), REG_MISSING, "poll"}, {COMMAND("<poll op='req'><x/></poll>"), REG_SYNTAX, NULL},
+		{COMMAND("<poll op='pull'/>"), REG_RANGE, "poll"},
+		{COMMAND("<poll/>"), REG_MISSING, "poll"},
+		{COMMAND("<poll op='ack'/>"), REG_MISSING, "poll"},
+		{COMMAND("<poll op='ack' msgID=' '/>"), REG_MISSING, "poll"},
+		{COMMAND("<poll op='req'><x/></poll>"), REG_SYNTAX, NULL},
 		{IMEI("transfer", NAME), REG_MISSING, "transfer"},
-		{COMMAND("<transfer op='steal'><imei:transfer xmlns:imei='" IMEI_NS "'>" NAME "</imei:transfer></transfer>"), REG_RANGE, "transfer"},
+		{COMMAND("<transfer op='steal'><imei:transfer xmlns:imei='" IMEI_NS "'>" NAME "</imei:transfer></transfer>"),
+			REG_RANGE, "transfer"},
 	};
 
 	ALL_REFUSED(*state, list, &everything);
 }
 
-/* ---- clTRID ------------------------------------------------------------------------------------------------------------ */
+/* ---- clTRID ------------------------------------------------------------------------------------------------------ */
 
 static void test_cltrid(void **state)
 {
 #define CLTRID(text) EPP("<command>" OBJECT("check", "imei", IMEI_NS, NAME) "<clTRID>" text "</clTRID></command>")
 #define X16 "xxxxxxxxxxxxxxxx"
-#define I32 "\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97" \
-	"\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97"
+#define I32                                                                                                                        \
+	"\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97" \
+	"\xD1\x97"                                                                                                                 \
+	"\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97\xD1\x97" \
+	"\xD1\x97"
 	static const struct refusal bad[] = {
-		{CLTRID(""), REG_VALUE, "clTRID"}, {CLTRID("ab"), REG_VALUE, "clTRID"}, {CLTRID(" ab "), REG_VALUE, "clTRID"},
+		{CLTRID(""), REG_VALUE, "clTRID"},
+		{CLTRID("ab"), REG_VALUE, "clTRID"},
+		{CLTRID(" ab "), REG_VALUE, "clTRID"},
 		{CLTRID(X16 X16 X16 X16 "x"), REG_VALUE, "clTRID"},
 	};
 	struct fixture *f = *state;
@@ -343,7 +423,10 @@ static void test_cltrid(void **state)
 static void test_cltrid_of_refused(void **state)
 {
 	static const char *const frames[] = {
-		COMMAND("<shred/>"), COMMAND("<logout><x/></logout>"), COMMAND("<check><d:check xmlns:d='urn:x'/></check>"), IMEI("check", "<imei:x/>"),
+		COMMAND("<shred/>"),
+		COMMAND("<logout><x/></logout>"),
+		COMMAND("<check><d:check xmlns:d='urn:x'/></check>"),
+		IMEI("check", "<imei:x/>"),
 		"<epp xmlns='" EPP_NS "'><command><logout/><clTRID>ABC-12345</clTRID></command></broken>",
 		"<epp xmlns='" EPP_NS "'><command><logout/><clTRID>ABC-12345</clTRID>",
 	};
@@ -361,7 +444,7 @@ static void test_cltrid_of_refused(void **state)
 	assert_int_equal(parse_bytes(f, STR(EPP("<clTRID>ABC-12345</clTRID>")), &everything)->cltrid.n, 0);
 }
 
-/* ---- encodings and notation ------------------------------------------------------------------------------------------------ */
+/* ---- encodings and notation -------------------------------------------------------------------------------------- */
 
 static struct str utf16(struct buf *out, const char *ascii, bool big)
 {
@@ -399,17 +482,25 @@ static void test_encodings(void **state)
 static void test_prefixes(void **state)
 {
 	static const char *const frames[] = {
-		"<epp xmlns='" EPP_NS "'><command><check><check xmlns='" IMEI_NS "'><name>1</name><name>2</name><name>3</name></check></check></command></epp>",
-		"<a:epp xmlns:a='" EPP_NS "' xmlns:b='" IMEI_NS "'><a:command><a:check><b:check><b:name>1</b:name><b:name>2</b:name><b:name>3</b:name>"
+		"<epp xmlns='" EPP_NS "'><command><check><check xmlns='" IMEI_NS
+		"'><name>1</name><name>2</name><name>3</name></check></check></command></epp>",
+		"<a:epp xmlns:a='" EPP_NS "' xmlns:b='" IMEI_NS
+		"'><a:command><a:check><b:check><b:name>1</b:name><b:name>2</b:name><b:name>3</b:name>"
 		"</b:check></a:check></a:command></a:epp>",
-		"<epp xmlns='" EPP_NS "' xmlns:b='" IMEI_NS "' xmlns:c='" IMEI_NS "'><command><check><b:check><c:name>1</c:name><b:name>2</b:name>"
+		"<epp xmlns='" EPP_NS "' xmlns:b='" IMEI_NS "' xmlns:c='" IMEI_NS
+		"'><command><check><b:check><c:name>1</c:name><b:name>2</b:name>"
 		"<c:name>3</c:name></b:check></check></command></epp>",
-		"<epp xmlns='" EPP_NS "'><command><check><check xmlns='" IMEI_NS "'><name>1</name><x:name xmlns:x='" IMEI_NS "'>2</x:name><name>3</name>"
+		"<epp xmlns='" EPP_NS "'><command><check><check xmlns='" IMEI_NS "'><name>1</name><x:name xmlns:x='" IMEI_NS
+		"'>2</x:name><name>3</name>"
 		"</check></check></command></epp>",
-		"<?xml version='1.0'?><!-- a --><?pi b?><epp xmlns='" EPP_NS "'><!-- c -->\n<command>\n<check>\n<check xmlns='" IMEI_NS "'>\n<!-- d -->"
-		"<name> 1\n</name><!-- e --><name><![CDATA[2]]></name><name><!-- f -->3<?pi g?></name></check></check></command></epp><!-- h -->",
-		"<epp xmlns='" EPP_NS "' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:schemaLocation='" EPP_NS " http://127.0.0.1:1/epp.xsd'>"
-		"<command><check><check xmlns='" IMEI_NS "'><name>1</name><name>2</name><name>3</name></check></check></command></epp>",
+		"<?xml version='1.0'?><!-- a --><?pi b?><epp xmlns='" EPP_NS
+		"'><!-- c -->\n<command>\n<check>\n<check xmlns='" IMEI_NS "'>\n<!-- d -->"
+		"<name> 1\n</name><!-- e --><name><![CDATA[2]]></name><name><!-- f -->3<?pi "
+		"g?></name></check></check></command></epp><!-- h -->",
+		"<epp xmlns='" EPP_NS "' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:schemaLocation='" EPP_NS
+		" http://127.0.0.1:1/epp.xsd'>"
+		"<command><check><check xmlns='" IMEI_NS
+		"'><name>1</name><name>2</name><name>3</name></check></check></command></epp>",
 	};
 	struct fixture *f = *state;
 
@@ -423,7 +514,7 @@ static void test_prefixes(void **state)
 	}
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 
 static void repeat(struct buf *b, const char *text, size_t n)
 {
@@ -507,7 +598,7 @@ static void test_a_long_value_is_cut_at_a_character(void **state)
 	buf_free(&b);
 }
 
-/* ---- commands -------------------------------------------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------------------------- */
 
 static const struct reg_node *assert_field(const struct reg_node *n, const char *name, const char *text)
 {
@@ -521,11 +612,13 @@ static const struct reg_node *assert_field(const struct reg_node *n, const char 
 /* The customer's own sample. */
 static void test_sample(void **state)
 {
-	const struct reg_command *c = parse(*state, "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n"
-		"<epp xmlns=\"urn:ietf:params:xml:ns:epp-1.0\">\n  <command>\n    <check>\n"
-		"      <imei:check xmlns:imei=\"urn:ietf:params:xml:ns:imei-1.0\">\n        <imei:name>352106050544203</imei:name>\n"
-		"        <imei:name>352106150345703</imei:name>\n      </imei:check>\n    </check>\n"
-		"    <clTRID>USER-1275850648</clTRID>\n  </command>\n</epp>\n");
+	const struct reg_command *c =
+		parse(*state, "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>\n"
+			      "<epp xmlns=\"urn:ietf:params:xml:ns:epp-1.0\">\n  <command>\n    <check>\n"
+			      "      <imei:check xmlns:imei=\"urn:ietf:params:xml:ns:imei-1.0\">\n        "
+			      "<imei:name>352106050544203</imei:name>\n"
+			      "        <imei:name>352106150345703</imei:name>\n      </imei:check>\n    </check>\n"
+			      "    <clTRID>USER-1275850648</clTRID>\n  </command>\n</epp>\n");
 
 	assert_int_equal(c->verb, REG_CHECK);
 	assert_string_equal(c->object->name, "imei");
@@ -539,8 +632,10 @@ static void test_sample(void **state)
 static void test_login(void **state)
 {
 	struct fixture *f = *state;
-	const struct reg_command *c = parse_bytes(f, STR(COMMAND(LOGIN(OPTIONS, SERVICES "<objURI>" CEIR_NS("importer") "</objURI><svcExtension><extURI>"
-		CEIR_NS("query") "</extURI></svcExtension>"))), NULL);
+	const struct reg_command *c = parse_bytes(f,
+		STR(COMMAND(LOGIN(OPTIONS, SERVICES "<objURI>" CEIR_NS("importer") "</objURI><svcExtension><extURI>" CEIR_NS(
+						   "query") "</extURI></svcExtension>"))),
+		NULL);
 
 	assert_int_equal(c->refused, 0);
 	assert_int_equal(c->verb, REG_LOGIN);
@@ -556,10 +651,15 @@ static void test_login(void **state)
 static void test_login_security(void **state)
 {
 	struct fixture *f = *state;
-	const struct reg_command *c = parse_bytes(f, STR(COMMAND("<login><clID>lea1</clID><pw>[LOGIN-SECURITY]</pw><newPW>[LOGIN-SECURITY]</newPW>"
-		"<options>" OPTIONS "</options><svcs>" SERVICES "<svcExtension><extURI>urn:ietf:params:xml:ns:epp:loginSec-1.0</extURI></svcExtension></svcs>"
-		"</login><extension><l:loginSec xmlns:l='urn:ietf:params:xml:ns:epp:loginSec-1.0'><l:userAgent><l:app>a</l:app></l:userAgent>"
-		"<l:pw>a much longer password</l:pw><l:newPW>an even longer password</l:newPW></l:loginSec></extension>")), NULL);
+	const struct reg_command *c = parse_bytes(f,
+		STR(COMMAND(
+			"<login><clID>lea1</clID><pw>[LOGIN-SECURITY]</pw><newPW>[LOGIN-SECURITY]</newPW>"
+			"<options>" OPTIONS "</options><svcs>" SERVICES
+			"<svcExtension><extURI>urn:ietf:params:xml:ns:epp:loginSec-1.0</extURI></svcExtension></svcs>"
+			"</login><extension><l:loginSec "
+			"xmlns:l='urn:ietf:params:xml:ns:epp:loginSec-1.0'><l:userAgent><l:app>a</l:app></l:userAgent>"
+			"<l:pw>a much longer password</l:pw><l:newPW>an even longer password</l:newPW></l:loginSec></extension>")),
+		NULL);
 
 	assert_int_equal(c->refused, 0);
 	assert_str(c->login->pw, "a much longer password");
@@ -568,10 +668,14 @@ static void test_login_security(void **state)
 
 static void test_update(void **state)
 {
-	const struct reg_command *c = parse(*state, CEIR("update", "permit", "<permit:id> p  1 </permit:id><permit:add>" POSITION_OF("4800.00")
-		"</permit:add><permit:rem><permit:position><permit:number>7</permit:number></permit:position></permit:rem><permit:chg>"
-		"<permit:status>revoked</permit:status><permit:position><permit:number>2</permit:number><permit:quantity>5</permit:quantity>"
-		"</permit:position></permit:chg>"));
+	const struct reg_command *c =
+		parse(*state, CEIR("update", "permit",
+				      "<permit:id> p  1 </permit:id><permit:add>" POSITION_OF(
+					      "4800.00") "</permit:add><permit:rem><permit:position><permit:number>7</"
+							 "permit:number></permit:position></permit:rem><permit:chg>"
+							 "<permit:status>revoked</permit:status><permit:position><permit:number>2</"
+							 "permit:number><permit:quantity>5</permit:quantity>"
+							 "</permit:position></permit:chg>"));
 	const struct reg_node *n;
 
 	assert_null(assert_field(c->key, "id", "p 1"));
@@ -590,8 +694,11 @@ static void test_update(void **state)
 static void test_other_verbs(void **state)
 {
 	struct fixture *f = *state;
-	const struct reg_command *c = parse(f, CEIR("renew", "certificate", "<certificate:id>c</certificate:id>"
-		"<certificate:curExDate>2027-01-01</certificate:curExDate><certificate:exDate>2028-01-01</certificate:exDate>"));
+	const struct reg_command *c =
+		parse(f, CEIR("renew", "certificate",
+				 "<certificate:id>c</certificate:id>"
+				 "<certificate:curExDate>2027-01-01</certificate:curExDate><certificate:exDate>2028-01-01</"
+				 "certificate:exDate>"));
 
 	assert_field(c->key, "id", "c");
 	assert_null(assert_field(assert_field(c->set, "curExDate", "2027-01-01"), "exDate", "2028-01-01"));
@@ -607,18 +714,24 @@ static void test_other_verbs(void **state)
 	assert_false(parse(f, COMMAND("<poll op='req'/>"))->poll_ack);
 	assert_int_equal(parse(f, COMMAND("<logout/>"))->verb, REG_LOGOUT);
 	assert_int_equal(parse(f, EPP("<hello/>"))->verb, REG_HELLO);
-	c = parse(f, COMMAND("<info><a:info xmlns:a='" CEIR_NS("application") "' after='100' rows='50'><a:id>A1</a:id></a:info></info>"));
+	c = parse(f, COMMAND("<info><a:info xmlns:a='" CEIR_NS(
+			     "application") "' after='100' rows='50'><a:id>A1</a:id></a:info></info>"));
 	assert_int_equal(c->after, 100);
 	assert_int_equal(c->rows, 50);
-	assert_true(parse(f, CEIR("update", "account", "<account:id>lea1</account:id><account:chg><account:pw>secret-1</account:pw></account:chg>"))->secret);
+	assert_true(parse(f, CEIR("update", "account",
+				     "<account:id>lea1</account:id><account:chg><account:pw>secret-1</account:pw></account:chg>"))
+			    ->secret);
 	assert_false(parse(f, CEIR("info", "account", "<account:id>lea1</account:id>"))->secret);
 }
 
 static void test_query(void **state)
 {
-	const struct reg_command *c = parse(*state, QUERY(" object='" CEIR_NS("listing") "'", "<query:filter field='colour'>black</query:filter>"
-		"<query:filter field='crDate' op='ge'>2026-01-01T00:00:00Z</query:filter><query:sort order='desc'>crDate</query:sort>"
-		"<query:limit>50</query:limit><query:cursor>c1</query:cursor><query:count only='1'/>"));
+	const struct reg_command *c =
+		parse(*state, QUERY(" object='" CEIR_NS("listing") "'",
+				      "<query:filter field='colour'>black</query:filter>"
+				      "<query:filter field='crDate' op='ge'>2026-01-01T00:00:00Z</query:filter><query:sort "
+				      "order='desc'>crDate</query:sort>"
+				      "<query:limit>50</query:limit><query:cursor>c1</query:cursor><query:count only='1'/>"));
 	const struct reg_query *q = c->query;
 
 	assert_int_equal(c->verb, REG_QUERY);
@@ -637,11 +750,16 @@ static void test_query(void **state)
 
 static void test_application(void **state)
 {
-	const struct reg_command *c = parse(*state, CEIR("create", "application", "<application:kind>import</application:kind><application:permit>p</application:permit>"
-		"<application:position>1</application:position><application:imei>1</application:imei><application:imei> not an  IMEI </application:imei>"
-		"<application:device><application:imei>2</application:imei><application:imei>3</application:imei></application:device>"
-		"<application:device>\n<application:imei>4</application:imei>\n<application:imei>5</application:imei>\n<application:imei/></application:device>"
-		"<application:imei>6</application:imei>"));
+	const struct reg_command *c =
+		parse(*state, CEIR("create", "application",
+				      "<application:kind>import</application:kind><application:permit>p</application:permit>"
+				      "<application:position>1</application:position><application:imei>1</"
+				      "application:imei><application:imei> not an  IMEI </application:imei>"
+				      "<application:device><application:imei>2</application:imei><application:imei>3</"
+				      "application:imei></application:device>"
+				      "<application:device>\n<application:imei>4</application:imei>\n<application:imei>5</"
+				      "application:imei>\n<application:imei/></application:device>"
+				      "<application:imei>6</application:imei>"));
 	static const struct {
 		unsigned n;
 		const char *imeis[3];
@@ -655,8 +773,11 @@ static void test_application(void **state)
 		for (unsigned k = 0; k < expected[i].n; k++)
 			assert_str(c->devices[i].imeis[k], expected[i].imeis[k]);
 	}
-	c = parse(*state, CEIR("update", "application", "<application:id>A1</application:id><application:add><application:imei>1</application:imei>"
-		"<application:imei>2</application:imei></application:add><application:chg><application:status>submitted</application:status></application:chg>"));
+	c = parse(*state,
+		CEIR("update", "application",
+			"<application:id>A1</application:id><application:add><application:imei>1</application:imei>"
+			"<application:imei>2</application:imei></application:add><application:chg><application:status>submitted</"
+			"application:status></application:chg>"));
 	assert_int_equal(c->n_devices, 2);
 	assert_null(c->add);
 	assert_field(c->set, "status", "submitted");
@@ -665,12 +786,26 @@ static void test_application(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_well_formed), cmocka_unit_test(test_doctype), cmocka_unit_test(test_root_and_verb),
-		cmocka_unit_test(test_before_login), cmocka_unit_test(test_objects_and_extensions), cmocka_unit_test(test_login_refused),
-		cmocka_unit_test(test_schema_codes), cmocka_unit_test(test_cltrid), cmocka_unit_test(test_cltrid_of_refused),
-		cmocka_unit_test(test_encodings), cmocka_unit_test(test_prefixes), cmocka_unit_test(test_limits), cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_a_long_value_is_cut_at_a_character), cmocka_unit_test(test_sample), cmocka_unit_test(test_login),
-		cmocka_unit_test(test_login_security), cmocka_unit_test(test_update), cmocka_unit_test(test_other_verbs), cmocka_unit_test(test_query),
+		cmocka_unit_test(test_not_well_formed),
+		cmocka_unit_test(test_doctype),
+		cmocka_unit_test(test_root_and_verb),
+		cmocka_unit_test(test_before_login),
+		cmocka_unit_test(test_objects_and_extensions),
+		cmocka_unit_test(test_login_refused),
+		cmocka_unit_test(test_schema_codes),
+		cmocka_unit_test(test_cltrid),
+		cmocka_unit_test(test_cltrid_of_refused),
+		cmocka_unit_test(test_encodings),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_a_long_value_is_cut_at_a_character),
+		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_login),
+		cmocka_unit_test(test_login_security),
+		cmocka_unit_test(test_update),
+		cmocka_unit_test(test_other_verbs),
+		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_application),
 	};
 

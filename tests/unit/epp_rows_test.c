@@ -29,14 +29,17 @@ static unsigned pick(unsigned n)
 	return (unsigned)(seed >> 33) % n;
 }
 
-static const char *const texts[] = {"352106050544203", "1", " 1 ", "a  b", "", "  ", "&lt;", "\xD1\x97", "<![CDATA[x]]>", "<!-- c -->7", "8<?p?>9",
-	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+static const char *const texts[] = {"352106050544203", "1", " 1 ", "a  b", "", "  ", "&lt;", "\xD1\x97", "<![CDATA[x]]>",
+	"<!-- c -->7", "8<?p?>9", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 	"\xD1\x97xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-	"<!-- --> \n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\t", "<o:x/>", "<o:name>1</o:name>", "<o:imei>1</o:imei>"};
-static const char *const odd[] = {"<o:x/>", "text", "<o:cd>1</o:cd>", "<o:name a='b'>1</o:name>", "<o:imei a='b'>1</o:imei>", "<o:imei xmlns:q='urn:q'>1</o:imei>",
-	"<o:name xmlns:q='urn:q'>1</o:name>", "<name>1</name>", "<o:kind>import</o:kind>", "<o:device a='b'><o:imei>1</o:imei></o:device>",
-	"<o:device>x<o:imei>1</o:imei></o:device>", "<o:device><o:x/></o:device>", "<o:device><o:imei/><o:name/></o:device>", "<o:device/>",
-	"<o:device><o:imei b='c'>1</o:imei></o:device>", "<o:device><o:device/></o:device>", "<p:name xmlns:p='urn:p'>1</p:name>"};
+	"<!-- --> \n xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\t", "<o:x/>", "<o:name>1</o:name>",
+	"<o:imei>1</o:imei>"};
+static const char *const odd[] = {"<o:x/>", "text", "<o:cd>1</o:cd>", "<o:name a='b'>1</o:name>", "<o:imei a='b'>1</o:imei>",
+	"<o:imei xmlns:q='urn:q'>1</o:imei>", "<o:name xmlns:q='urn:q'>1</o:name>", "<name>1</name>", "<o:kind>import</o:kind>",
+	"<o:device a='b'><o:imei>1</o:imei></o:device>", "<o:device>x<o:imei>1</o:imei></o:device>", "<o:device><o:x/></o:device>",
+	"<o:device><o:imei/><o:name/></o:device>", "<o:device/>", "<o:device><o:imei b='c'>1</o:imei></o:device>",
+	"<o:device><o:device/></o:device>", "<p:name xmlns:p='urn:p'>1</p:name>"};
 static const char *const between[] = {"", "", "", "\n\t", " ", "<!-- between -->", "<?between?>"};
 
 /* Mostly right: a document that is wrong in many places teaches little. */
@@ -98,7 +101,7 @@ static void document(struct buf *b)
 	buf_printf(b, "</o:%s></%s></command></epp>", verb, verb);
 }
 
-/* ---- the long way -------------------------------------------------------------------------------------------------------------- */
+/* ---- the long way ------------------------------------------------------------------------------------------------ */
 
 static void collapse(struct buf *out, const xmlChar *text)
 {

@@ -14,7 +14,6 @@
 #include "epp/epp_schema.h"
 #include "registry/registry.h"
 
-
 static const char *source;
 
 static bool is(xmlNodePtr n, const char *name)
@@ -55,7 +54,7 @@ static xmlNodePtr top_find(xmlDocPtr doc, const char *kind, const char *name)
 	return NULL;
 }
 
-/* ---- one element ----------------------------------------------------------------------------------------------------------- */
+/* ---- one element ------------------------------------------------------------------------------------------------- */
 
 /* The facets of a simple type of this schema: an enumeration's values, the largest number. */
 static xmlNodePtr facets_of(xmlDocPtr doc, const char *prefixed)
@@ -100,10 +99,21 @@ static void assert_max(xmlDocPtr doc, const struct reg_field *f, const char *typ
 /* Types that all schemas share, by the kind of value. NULL: a type of the schema itself. */
 static const char *shared_type(const struct reg_field *f)
 {
-	static const char *const types[] = {[REG_TEXT] = "ceir:textType", [REG_TOKEN] = "ceir:nameType", [REG_IMEI] = "ceir:imeiType",
-		[REG_TAC] = "ceir:tacType", [REG_IMSI] = "ceir:imsiType", [REG_MSISDN] = "ceir:msisdnType", [REG_DATE] = "ceir:dateType",
-		[REG_TIME] = "ceir:timeType", [REG_UINT] = "ceir:numberType", [REG_PRICE] = "ceir:priceType", [REG_CURRENCY] = "ceir:currencyType",
-		[REG_COUNTRY] = "ceir:countryType", [REG_SECRET] = "ceir:secretType", [REG_HEX32] = "ceir:fingerprintType", [REG_GROUP] = NULL};
+	static const char *const types[] = {[REG_TEXT] = "ceir:textType",
+		[REG_TOKEN] = "ceir:nameType",
+		[REG_IMEI] = "ceir:imeiType",
+		[REG_TAC] = "ceir:tacType",
+		[REG_IMSI] = "ceir:imsiType",
+		[REG_MSISDN] = "ceir:msisdnType",
+		[REG_DATE] = "ceir:dateType",
+		[REG_TIME] = "ceir:timeType",
+		[REG_UINT] = "ceir:numberType",
+		[REG_PRICE] = "ceir:priceType",
+		[REG_CURRENCY] = "ceir:currencyType",
+		[REG_COUNTRY] = "ceir:countryType",
+		[REG_SECRET] = "ceir:secretType",
+		[REG_HEX32] = "ceir:fingerprintType",
+		[REG_GROUP] = NULL};
 
 	if (f->type == REG_TOKEN && f->max)
 		return f->max == 32 ? "ceir:shortNameType" : f->max == 16 ? "ceir:accountType" : "?";
@@ -130,16 +140,16 @@ static void assert_element(xmlDocPtr doc, xmlNodePtr n, const struct reg_field *
 	}
 }
 
-/* ---- types ------------------------------------------------------------------------------------------------------------------- */
+/* ---- types ------------------------------------------------------------------------------------------------------- */
 
 /* Which fields a type holds, which are needed there, which repeat. */
 struct shape {
-	unsigned any;        /* fields with one of these flags; 0: all */
-	unsigned none;       /* and without any of these */
-	unsigned needed;     /* flag that makes a field needed; 0: none is */
+	unsigned any;    /* fields with one of these flags; 0: all */
+	unsigned none;   /* and without any of these */
+	unsigned needed; /* flag that makes a field needed; 0: none is */
 	bool secrets;
 	bool many;
-	const char *beside;  /* a field that is there although `none` says otherwise */
+	const char *beside; /* a field that is there although `none` says otherwise */
 };
 
 static bool has_shape(const struct reg_field *f, const struct shape *s)
@@ -226,13 +236,19 @@ static void test_fields(void **state)
 		assert_string_equal(attribute(xmlDocGetRootElement(doc), "targetNamespace"), o->uri);
 		assert_type(doc, "infDataType", o->fields, &(struct shape){.needed = REG_KEY, .many = true});
 		if (o->may[REG_CREATE])
-			assert_type(doc, "createType", o->fields, &(struct shape){.none = REG_SERVER, .needed = REG_NEEDED, .secrets = true, .many = true});
+			assert_type(doc, "createType", o->fields,
+				&(struct shape){.none = REG_SERVER, .needed = REG_NEEDED, .secrets = true, .many = true});
 		if (o->may[REG_UPDATE]) {
-			assert_type(doc, "chgType", o->fields, &(struct shape){.none = REG_SERVER | REG_FIXED | REG_KEY | REG_MANY, .secrets = true,
-				.many = true, .beside = position});
+			assert_type(doc, "chgType", o->fields,
+				&(struct shape){.none = REG_SERVER | REG_FIXED | REG_KEY | REG_MANY,
+					.secrets = true,
+					.many = true,
+					.beside = position});
 			if (strcmp(o->name, "application") != 0)
-				assert_type(doc, "addType", o->fields, &(struct shape){.any = REG_MANY, .none = REG_FIXED | REG_SERVER, .many = true});
-			assert_type(doc, "remType", o->fields, &(struct shape){.any = REG_MANY, .none = REG_FIXED | REG_SERVER, .many = true});
+				assert_type(doc, "addType", o->fields,
+					&(struct shape){.any = REG_MANY, .none = REG_FIXED | REG_SERVER, .many = true});
+			assert_type(doc, "remType", o->fields,
+				&(struct shape){.any = REG_MANY, .none = REG_FIXED | REG_SERVER, .many = true});
 		}
 		assert_groups(doc, o->fields);
 		xmlFreeDoc(doc);
@@ -247,7 +263,8 @@ static void test_verbs(void **state)
 
 		for (unsigned v = REG_CHECK; v < REG_QUERY; v++)
 			if ((top_find(doc, "element", reg_verb_name(v)) != NULL) != (reg_objects[i]->may[v] != 0))
-				fail_msg("%s %s: in the table or in the schema, not in both", reg_objects[i]->name, reg_verb_name(v));
+				fail_msg("%s %s: in the table or in the schema, not in both", reg_objects[i]->name,
+					reg_verb_name(v));
 		assert_non_null(top_find(doc, "element", "infData"));
 		xmlFreeDoc(doc);
 	}
@@ -293,10 +310,13 @@ static void test_nothing_else_is_loaded(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields), cmocka_unit_test(test_verbs), cmocka_unit_test(test_embedded), cmocka_unit_test(test_nothing_else_is_loaded),
+		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_verbs),
+		cmocka_unit_test(test_embedded),
+		cmocka_unit_test(test_nothing_else_is_loaded),
 	};
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	source = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
