@@ -109,10 +109,11 @@ serve() {
 		echo "Port 7700 is taken by another program: using a free one."
 		listen=127.0.0.1:0
 	fi
+	rm -f "$var/ceird.out" "$var/ceird.log" # or the ready line of an earlier tour is taken for this one's
 	"$ceird" run "$dir" -o epp.listen="$listen" >"$var/ceird.out" 2>"$var/ceird.log" </dev/null &
 	pid=$!
 	for ((i = 0; i < 300; i++)); do
-		grep -q '^ready ' "$var/ceird.out" && break
+		grep -qs '^ready ' "$var/ceird.out" && break
 		kill -0 "$pid" 2>/dev/null || { pid=; fail "ceird did not start"; }
 		sleep 0.1
 	done

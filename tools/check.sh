@@ -4,8 +4,8 @@
 #   gcc       the build people run: all tests
 #   clang     a second opinion on warnings, and the unit tests once more
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer over all tests; the same run measures coverage
-#   tsan      ThreadSanitizer over the threaded tests (suite "threads")
-#   fuzz      each libFuzzer target for FUZZ_S seconds
+#   tsan      ThreadSanitizer over the threaded tests (suite "threads"), and over the server as clients see it
+#   fuzz      each libFuzzer target for some seconds (clang)
 #
 # Stages can be named on the command line; without names all run. Counted are the tests of each stage, and its build as one.
 set -u
@@ -13,7 +13,6 @@ cd "$(dirname "$0")/.." || exit 1
 
 build=${BUILD:-build}
 checks=$build-check
-fuzz_s=${FUZZ_S:-15}
 passed=0
 failed=0
 failures=
@@ -99,35 +98,14 @@ coverage() {
 stage_tsan() {
 	local dir=$checks/tsan
 	CC=gcc build_stage "$dir" -Db_sanitize=thread || return
-	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tools/tsan.supp test_stage "$dir" --suite threads -t 4
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tools/tsan.supp \
+		test_stage "$dir" --suite threads --suite integration -t 4
 }
 
 stage_fuzz() {
-	local dir=$checks/fuzz target name corpus any=0
-	local -a corpora
+	local dir=$checks/fuzz
 	CC=clang build_stage "$dir" -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false || return
-	for target in "$dir"/fuzz/fuzz_*; do
-		if [ ! -f "$target" ] || [ ! -x "$target" ]; then
-			continue # Meson's folder of object files
-		fi
-		any=1
-		name=$(basename "$target")
-		corpus=$dir/corpus/$name
-		mkdir -p "$corpus"
-		# New inputs go to the first folder; the seeds in the tree are only read.
-		corpora=("$corpus")
-		[ ! -d "fuzz/corpus/$name" ] || corpora+=("fuzz/corpus/$name")
-		if ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$target" -max_total_time="$fuzz_s" \
-			-rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -artifact_prefix="$dir/" \
-			"${corpora[@]}" >"$dir/$name.log" 2>&1 </dev/null; then
-			good
-			echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$dir/$name.log") inputs, none failed"
-		else
-			tail -40 "$dir/$name.log"
-			bad "fuzz: $name"
-		fi
-	done
-	[ $any = 1 ] || bad "fuzz: no target was built"
+	test_stage "$dir" --suite fuzz
 }
 
 mkdir -p "$checks"

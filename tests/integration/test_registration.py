@@ -854,6 +854,23 @@ class Listings(Base):
         self.assertEqual(self.customs.info("permit", "KILL-1").fields()["position"]["used"], str(n))
 
 
+class Small(Base):
+    """A server that takes few rows."""
+    options = ["registry.max_application_rows=50", "epp.max_names=20"]
+
+    def test_more_rows_than_the_server_takes(self):
+        n = self.imeis(60)
+        r = self.importer.create("application", {"permit": PERMIT, "position": 1, "status": "staged"}, extra=devices_xml(n[:20]))
+        id = application_id(self.code(r, 1000))
+        self.code(self.importer.update("application", id, add=devices_xml(n[20:40])), 1000)
+        self.code(self.importer.update("application", id, add=devices_xml(n[40:60])), 2306)
+        self.assertEqual(self.importer.info("application", id).fields()["rows"], "40")
+        self.code(self.importer.update("application", id, add=devices_xml(n[40:50])), 1000)
+        self.assertEqual(self.importer.info("application", id).fields()["rows"], "50")
+        r = self.importer.create("application", {"permit": PERMIT, "position": 1}, extra=devices_xml(self.imeis(21)))
+        self.code(r, 2004, 2306)
+
+
 class Restrictive(Base):
     """registry.mode=restrictive: an IMEI never heard of is prohibited on a network; the verdict itself stays unknown."""
     options = ["registry.mode=restrictive"]

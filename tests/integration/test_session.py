@@ -91,7 +91,7 @@ class Login(Base):
                 return time.monotonic() - begun
         self.world.account("timing1", role="nra")
         with_account, without = [], []
-        for _ in range(3):
+        for _ in range(5):
             without.append(duration("nobody1"))
             with_account.append(duration("timing1"))
             with self.server.session("timing1") as s:
@@ -188,6 +188,26 @@ class Login(Base):
             self.code(s.login("fresh2", "Wrong.horse-9", newpw="Another.horse-8"), 2200)
             self.code(s.login("fresh2", PASSWORD, newpw="Another.horse-8", version="2.0"), 2100)
             self.code(s.login("fresh2", PASSWORD), 1000)
+
+    def test_long_passwords(self):
+        """RFC 8807: what has no room in <pw> stands in the extension."""
+        uri = "urn:ietf:params:xml:ns:epp:loginSec-1.0"
+        with self.server.session() as s:
+            self.assertIn(uri, [e.text for e in s.greeting.body.iter(Q + "extURI")])
+        old, new = "a much longer passphrase, with spaces", "another one that is much longer than sixteen"
+        self.world.account("long1", role="tax", pw=old)
+
+        def login(pw, newpw=None, exts=(QUERY_URI, uri)):
+            plain = login_xml("long1", "[LOGIN-SECURITY]", newpw="[LOGIN-SECURITY]" if newpw else None, exts=list(exts), cltrid="LONG-1")
+            more = "<l:newPW>%s</l:newPW>" % newpw if newpw else ""
+            sec = '<extension><l:loginSec xmlns:l="%s"><l:pw>%s</l:pw>%s</l:loginSec></extension>' % (uri, pw, more)
+            with self.server.session("long1") as s:
+                return s.raw(plain.replace("<clTRID>", sec + "<clTRID>")).code
+        self.assertEqual(login(old), 1000)
+        self.assertEqual(login(old[:-1]), 2200)
+        self.assertEqual(login(old, new), 1000)
+        self.assertEqual(login(old), 2200)
+        self.assertEqual(login(new), 1000)
 
     def test_twice(self):
         with self.world.fresh("tax1") as s:
@@ -383,7 +403,7 @@ class Frames(Base):
                 "create", "listing", "<listing:imei>%s</listing:imei><listing:colour>grey</listing:colour>"
                 "<listing:reason>other</listing:reason><listing:ground>%s</listing:ground>" % (imei(TAC, 700000 + i), tr))
             frames += Session.frame(document(body, tr))
-        threading.Thread(target=lea.send_bytes, args=(frames,)).start()
+        lea.send_bytes(frames)
         answers = [lea.receive() for _ in ids]
         self.assertEqual([a.cltrid for a in answers], ids)
         self.assertEqual({a.code for a in answers}, {1000})
@@ -470,6 +490,26 @@ class Limits(Base):
             for s in held:
                 s.close()
         eventually(lambda: self._once("tax1"), 1000)
+
+
+class Lifetime(Base):
+    options = ["epp.session_lifetime_s=10"]
+
+    def test_a_session_does_not_live_for_ever(self):
+        """However busy it is."""
+        with self.world.fresh("lea1") as s:
+            begun = time.monotonic()
+            codes = []
+            try:
+                while time.monotonic() - begun < 30 * SLOW:
+                    codes.append(s.command(CHECK).code)
+                    time.sleep(0.1)
+            except Closed:
+                pass
+            self.assertLess(time.monotonic() - begun, 20 * SLOW)
+            self.assertGreater(time.monotonic() - begun, 8)
+            self.assertEqual(set(codes) - {2500}, {1000})
+        self.world.forget()
 
 
 class Poll(Base):

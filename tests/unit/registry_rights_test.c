@@ -58,7 +58,9 @@ static void every_cell(void **state)
 				/* What may be done does something: a query answers with a page, a check with an item. */
 				if (!expected && reads && code == REG_DONE)
 					assert_int_equal(faces[role]->reply.data, verb == REG_CHECK ? REG_DATA_CHECK : REG_DATA_QUERY);
-				if (!expected && !reads && code < 2000)
+				/* A personal import without anything is staged, and waits for its rows. */
+				bool staged = strcmp(o->name, "application") == 0 && verb == REG_CREATE && role != REG_ROLE_IMPORTER;
+				if (!expected && !reads && !staged && code < 2000)
 					fail_msg("%s %s of nothing by %s: %u", o->name, reg_verb_name(verb), reg_role_name(role), code);
 				cells++;
 			}
