@@ -30,6 +30,7 @@ struct bench_options {
 	unsigned per_command;  /* of them in one command */
 	unsigned applications; /* one after the other */
 	unsigned tacs;         /* setup: type allocation codes to enter */
+	uint64_t start_s;      /* of this run, since 1970 */
 };
 
 /* ---- latencies (bench_common.c) -------------------------------------------------------------------------------------- */
@@ -90,7 +91,7 @@ struct imei bench_stranger(uint64_t k);
 uint64_t bench_random(uint64_t *state); /* splitmix64 */
 
 enum bench_kind { BENCH_REGISTERED, BENCH_STRANGER, BENCH_INVALID };
-/* Next name of a check: 80 % registered, 15 % strangers, 5 % with a wrong check digit. 15 characters, no NUL. */
+/* Next name of a check: 80 % registered, 15 % strangers of even number, 5 % with a wrong check digit. 15 characters, no NUL. */
 enum bench_kind bench_name(uint64_t *random, uint64_t devices, char out[IMEI_DIGITS]);
 
 /* ---- frames (bench_frames.c) --------------------------------------------------------------------------------------------- */
@@ -102,13 +103,13 @@ struct bench_frame {
 	size_t name, stride; /* offset of the first IMEI, distance to the next */
 	size_t names;
 };
-#define BENCH_CLTRID 16 /* "b" session "-" number */
+#define BENCH_CLTRID 24 /* "b" second of the start "-" session "-" number: never twice in one register */
 enum ceir_err bench_frame_check(struct bench_frame *f, size_t names) CEIR_MUST_USE;
 enum ceir_err bench_frame_listing(struct bench_frame *f) CEIR_MUST_USE;
 enum ceir_err bench_frame_rows(struct bench_frame *f, struct str application, size_t rows) CEIR_MUST_USE;
 void bench_frame_free(struct bench_frame *f);
-/* Space for the clTRID of command `number` of session `session`. */
-void bench_cltrid(char out[BENCH_CLTRID], unsigned session, uint64_t number);
+/* The clTRID of command `number` of session `session` of the run that started then. */
+void bench_cltrid(char out[BENCH_CLTRID], uint64_t start_s, unsigned session, uint64_t number);
 /* A whole command from its inner XML, for everything that is not under load. */
 void bench_frame_plain(struct buf *out, const char *inner, const char *cltrid);
 

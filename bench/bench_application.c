@@ -51,7 +51,7 @@ static enum ceir_err upload_send(struct upload *u, struct bench_frame *f)
 {
 	char name[IMEI_DIGITS + 1];
 
-	bench_cltrid(f->bytes.p + f->cltrid, 0, u->sent);
+	bench_cltrid(f->bytes.p + f->cltrid, u->o->start_s, 0, u->first / u->o->per_command + u->sent);
 	for (size_t i = 0; i < f->names; i++) {
 		imei_print(bench_device(u->first + u->sent * u->o->per_command + i), name);
 		memcpy(f->bytes.p + f->name + i * f->stride, name, IMEI_DIGITS);

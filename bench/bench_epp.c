@@ -122,6 +122,7 @@ int main(int argc, char **argv)
 		.tacs = 5};
 	bool help = false;
 
+	o.start_s = (uint64_t)clock_real_us() / 1000000;
 	if (!options_parse(&o, argc, argv, &help))
 		return 2;
 	if (help) {

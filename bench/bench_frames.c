@@ -30,7 +30,7 @@ static void frame_end(struct buf *b, const char *cltrid)
 /* Ends a frame that has holes. */
 static enum ceir_err frame_close(struct bench_frame *f)
 {
-	static const char placeholder[] = "b000-00000000000";
+	static const char placeholder[] = "b0000000000-000-00000000";
 
 	_Static_assert(sizeof placeholder == BENCH_CLTRID + 1, "clTRID has a fixed width");
 	f->cltrid = f->bytes.n + strlen("<clTRID>");
@@ -96,14 +96,21 @@ void bench_frame_free(struct bench_frame *f)
 	buf_free(&f->bytes);
 }
 
-void bench_cltrid(char out[BENCH_CLTRID], unsigned session, uint64_t number)
+/* Decimal, right-aligned in n characters. */
+static void digits(char *out, unsigned n, uint64_t value)
+{
+	for (; n > 0; value /= 10)
+		out[--n] = (char)('0' + value % 10);
+}
+
+void bench_cltrid(char out[BENCH_CLTRID], uint64_t start_s, unsigned session, uint64_t number)
 {
 	out[0] = 'b';
-	for (unsigned i = 3; i > 0; i--, session /= 10)
-		out[i] = (char)('0' + session % 10);
-	out[4] = '-';
-	for (unsigned i = BENCH_CLTRID - 1; i > 4; i--, number /= 10)
-		out[i] = (char)('0' + number % 10);
+	digits(out + 1, 10, start_s);
+	out[11] = '-';
+	digits(out + 12, 3, session);
+	out[15] = '-';
+	digits(out + 16, 8, number);
 }
 
 void bench_frame_plain(struct buf *out, const char *inner, const char *cltrid)

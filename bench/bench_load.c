@@ -101,14 +101,14 @@ static enum ceir_err listing_frame(struct bench_frame *f, size_t names)
 	return bench_frame_listing(f);
 }
 
-/* Every IMEI once: registered devices and strangers take turns until all devices are listed. */
+/* Every IMEI once: registered devices and strangers of odd number take turns; checks ask for even ones. */
 static void listing_fill(struct worker *w, char *frame, struct slot *slot)
 {
 	const struct bench_options *o = w->load->o;
 	uint64_t k = o->first + slot->number * o->sessions + w->id;
 	char name[IMEI_DIGITS + 1];
 
-	imei_print(k / 2 >= o->devices ? bench_stranger(k) : k % 2 ? bench_device(k / 2) : bench_stranger(k / 2), name);
+	imei_print(k % 2 && k / 2 < o->devices ? bench_device(k / 2) : bench_stranger(2 * k + 1), name);
 	memcpy(frame + w->frame.name, name, IMEI_DIGITS);
 }
 
@@ -144,7 +144,7 @@ static enum ceir_err worker_send(struct worker *w, int64_t now_us)
 			return CEIR_ENOMEM;
 		*slot = (struct slot){.begun_us = w->period_us ? w->due_us : now_us, .number = w->sent};
 		memcpy(frame, w->frame.bytes.p, n);
-		bench_cltrid(frame + w->frame.cltrid, w->id, w->sent);
+		bench_cltrid(frame + w->frame.cltrid, o->start_s, w->id, w->sent);
 		w->load->kind->fill(w, frame, slot);
 		w->out.n += n;
 		w->sent++;
@@ -160,7 +160,7 @@ static bool answers_in_order(const struct worker *w, const struct slot *slot, st
 {
 	char id[BENCH_CLTRID + 1];
 
-	bench_cltrid(id, w->id, slot->number);
+	bench_cltrid(id, w->load->o->start_s, w->id, slot->number);
 	id[BENCH_CLTRID] = '\0';
 	return bench_has(xml, id);
 }

@@ -50,7 +50,7 @@ enum bench_kind bench_name(uint64_t *random, uint64_t devices, char out[IMEI_DIG
 	if (devices == 0 && kind == BENCH_REGISTERED)
 		kind = BENCH_STRANGER;
 	imei_print(kind == BENCH_REGISTERED ? bench_device(r % devices)
-					    : bench_stranger(r % ((tacs ? tacs : 1) * BENCH_TAC_STRANGERS)),
+					    : bench_stranger(2 * (r % ((tacs ? tacs : 1) * BENCH_TAC_STRANGERS / 2))),
 		digits);
 	if (kind == BENCH_INVALID)
 		digits[IMEI_DIGITS - 1] = (char)('0' + (digits[IMEI_DIGITS - 1] - '0' + 1) % 10);

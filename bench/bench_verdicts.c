@@ -26,10 +26,10 @@ static uint64_t mixed(uint64_t x)
 
 struct load {
 	struct verdicts *table;
-	uint32_t first, last;        /* TACs */
-	const uint32_t *devices;     /* of each TAC */
-	const uint64_t *before;      /* entries of the TACs before */
-	uint64_t every;              /* each so many entries one is kept as a sample */
+	uint32_t first, last;    /* TACs */
+	const uint32_t *devices; /* of each TAC */
+	const uint64_t *before;  /* entries of the TACs before */
+	uint64_t every;          /* each so many entries one is kept as a sample */
 	struct imei *samples;
 	enum ceir_err err;
 };
@@ -133,8 +133,8 @@ static inline uint64_t read_run(const uint32_t *array, size_t words, uint32_t n,
 }
 
 /* In visits of a thousand; returns how many were found. mask as in read_run(). */
-static inline uint64_t look_up_run(struct verdicts *t, struct verdicts_reader *r, const struct imei *samples, uint32_t n,
-	uint64_t mask, uint64_t add)
+static inline uint64_t look_up_run(
+	struct verdicts *t, struct verdicts_reader *r, const struct imei *samples, uint32_t n, uint64_t mask, uint64_t add)
 {
 	uint64_t found = 0, after = 0;
 	for (uint32_t i = 0; i < n; i++) {

@@ -50,11 +50,22 @@ ctl() {
 	"$ceirctl" --dir "$dir" --host "$host" --port "$port" --user "$role" "$@"
 }
 
+# Words as one would type them.
+quoted() {
+	local word
+	for word in "$@"; do
+		case $word in
+		*[!A-Za-z0-9_./:=+,-]*) printf " '%s'" "$word" ;;
+		*) printf ' %s' "$word" ;;
+		esac
+	done
+}
+
 # play STATUS ROLE WORD...: shows a command and its answer, kept in $answer. STATUS: 0, or 1 where the register shall refuse.
 play() {
 	local want=$1 role=$2 status=0
 	shift 2
-	printf '\n%s$ ceirctl --dir %s --user %s%s%s\n' "$bold" "$dir" "$role" "$(printf ' %q' "$@")" "$plain"
+	printf '\n%s$ ceirctl --dir %s --user %s%s%s\n' "$bold" "$dir" "$role" "$(quoted "$@")" "$plain"
 	answer=$(ctl "$role" "$@" 2>&1) || status=$?
 	printf '%s\n' "$answer"
 	[ "$status" = "$want" ] || fail "ceirctl ended with $status, expected $want"
@@ -268,7 +279,8 @@ goodbye() {
 mkdir -p "$var"
 # A ceird that still serves the folder holds this lock; the tour would take its data away under it.
 if [ -e "$dir/ceird.lock" ] && ! flock -n "$dir/ceird.lock" true; then
-	fail "$dir is served by a ceird that runs (process $(cat "$dir/ceird.lock")); stop it, or set VAR to another folder"
+	echo "tour: $dir is served by a ceird that runs (process $(cat "$dir/ceird.lock")); stop it, or set VAR to another folder" >&2
+	exit 1
 fi
 
 if [ -n "$keep" ] && [ -d "$dir" ]; then

@@ -4,7 +4,7 @@
 #   gcc       the build people run: all tests
 #   clang     a second opinion on warnings, and the unit tests once more
 #   asan      AddressSanitizer and UndefinedBehaviorSanitizer over all tests; the same run measures coverage
-#   tsan      ThreadSanitizer over the threaded tests (suite "threads"), and over the server as clients see it
+#   tsan      ThreadSanitizer over the threaded tests (suite "threads")
 #   fuzz      each libFuzzer target for some seconds (clang)
 #
 # Stages can be named on the command line; without names all run. Counted are the tests of each stage, and its build as one.
@@ -99,7 +99,7 @@ stage_tsan() {
 	local dir=$checks/tsan
 	CC=gcc build_stage "$dir" -Db_sanitize=thread || return
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tools/tsan.supp \
-		test_stage "$dir" --suite threads --suite integration -t 4
+		test_stage "$dir" --suite threads -t 4
 }
 
 stage_fuzz() {

@@ -3,7 +3,8 @@
  *
  * Pipelining: all frames that are there are executed one after the other, their answers gathered, and sent together after
  * one reg_settle(), which makes their audit rows durable. Until then no answer leaves. When that fails, none of them may ever
- * leave, and each command is answered 2400 instead.
+ * leave, and each command is answered 2400 instead. A command that changes the register is durable when it returns, and 2400
+ * would be a lie: its answer shares its fate with no other, it leaves alone.
  */
 #include "epp/epp_session.h"
 
@@ -144,6 +145,13 @@ static void session_look_for_end(struct epp_session *s)
 		session_end(s, REG_FAILED_CLOSING, "the session has lived as long as it may");
 	else if (!tls_peer_valid_now(s->tls))
 		session_end(s, REG_AUTH_CLOSING, "the client's certificate has expired");
+}
+
+static bool changes_something(const struct reg_command *c)
+{
+	bool transform = (c->verb >= REG_CREATE && c->verb <= REG_RENEW) || (c->verb == REG_TRANSFER && c->op != REG_OP_QUERY);
+
+	return !c->refused && (transform || c->verb == REG_LOGIN || (c->verb == REG_POLL && c->poll_ack));
 }
 
 static void session_execute(struct epp_session *s, struct str xml)

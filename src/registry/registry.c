@@ -147,11 +147,11 @@ struct load {
 	enum ceir_err err;
 };
 
-static enum ceir_err load_row(void *ctx, const struct store_imei *row)
+static enum ceir_err load_row(void *ctx, struct imei imei, uint16_t verdict)
 {
 	struct load *l = ctx;
 
-	return verdicts_load(l->verdicts, row->imei, verdict_unpack(row->verdict));
+	return verdicts_load(l->verdicts, imei, verdict_unpack(verdict));
 }
 
 static void *load_thread(void *arg)
@@ -159,7 +159,7 @@ static void *load_thread(void *arg)
 	struct load *l = arg;
 	struct store_conn *db = store_reader(l->store);
 
-	l->err = db ? store_imei_scan(db, l->from, l->to, false, 0, load_row, l) : CEIR_ESTORE;
+	l->err = db ? store_imei_verdicts(db, l->from, l->to, load_row, l) : CEIR_ESTORE;
 	store_reader_done(l->store, db);
 	return NULL;
 }

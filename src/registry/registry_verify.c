@@ -44,6 +44,24 @@ static enum ceir_err check_imei(void *ctx, const struct store_imei *row)
 	return CEIR_OK;
 }
 
+/* Barred TACs: what the log says last against the listings in force. */
+static enum ceir_err check_tac(void *ctx, const struct store_change *change)
+{
+	struct verify *v = ctx;
+	int64_t tac = imei_tac(change->imei).n;
+	char line[120];
+	uint8_t reason;
+	enum ceir_err err = reg_tac_black(&v->x, tac, &reason);
+
+	if (err || verdict_pack(policy_tac_verdict(reason)) == change->verdict)
+		return err;
+	snprintf(line, sizeof line, "verdict: TAC %08" PRId64 " is %s, its listings say %s", tac,
+		verdict_colour_name(verdict_unpack(change->verdict).colour), verdict_colour_name(policy_tac_verdict(reason).colour));
+	if (v->faults++ < 20)
+		v->report(v->ctx, line);
+	return CEIR_OK;
+}
+
 /* While a ripple is under way verdicts are behind the papers; then the check says that it was left out. */
 static enum ceir_err check_verdicts(struct store_conn *db, store_report report, void *ctx)
 {
@@ -54,7 +72,9 @@ static enum ceir_err check_verdicts(struct store_conn *db, store_report report, 
 	v.x = (struct exec){.db = db, .arena = arena_new(16u << 20), .reply = &v.reply, .now_us = clock_real_us()};
 	if (!v.x.arena)
 		return CEIR_ENOMEM;
-	err = store_ripple_first(db, v.x.arena, &ripple);
+	err = store_change_tacs(db, check_tac, &v);
+	if (!err)
+		err = store_ripple_first(db, v.x.arena, &ripple);
 	if (err == CEIR_ENOENT)
 		err = store_imei_scan(db, (struct imei){0}, (struct imei){IMEI_MAX}, false, 0, check_imei, &v);
 	else if (!err)
@@ -80,7 +100,7 @@ static enum ceir_err parse_head(struct str head, int64_t *seq, uint8_t hash[STOR
 	return good ? CEIR_OK : CEIR_EINVAL;
 }
 
-/* The signature is over all that stands before its member; see registry_audit_head(). */
+/* The signature is over all that stands before its member, and nothing stands behind it; see registry_audit_head(). */
 static bool head_is_signed(const struct reg_settings *s, struct str head)
 {
 	static const char member[] = ",\"signature\":\"";
@@ -95,10 +115,10 @@ static bool head_is_signed(const struct reg_settings *s, struct str head)
 	if (at && !file_read(path, 1024, &b)) {
 		struct str key = str_trim(buf_view(&b));
 		const char *hex = at + sizeof member - 1;
-		size_t left = (size_t)(head.p + head.n - hex);
+		struct str rest = str_trim((struct str){hex, (size_t)(head.p + head.n - hex)});
 
-		good = sodium_hex2bin(pub, sizeof pub, key.p, key.n, NULL, &n, NULL) == 0 && n == sizeof pub && left >= 2 * sizeof sig
-			&& sodium_hex2bin(sig, sizeof sig, hex, 2 * sizeof sig, NULL, &n, NULL) == 0 && n == sizeof sig
+		good = sodium_hex2bin(pub, sizeof pub, key.p, key.n, NULL, &n, NULL) == 0 && n == sizeof pub && rest.n == 2 * sizeof sig + 2
+			&& memcmp(hex + 2 * sizeof sig, "\"}", 2) == 0 && sodium_hex2bin(sig, sizeof sig, hex, 2 * sizeof sig, NULL, &n, NULL) == 0 && n == sizeof sig
 			&& crypto_sign_verify_detached(sig, (const uint8_t *)head.p, (size_t)(at - head.p), pub) == 0;
 	}
 	buf_free(&b);

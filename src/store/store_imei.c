@@ -109,6 +109,24 @@ enum ceir_err store_imei_scan(struct store_conn *c, struct imei from, struct ime
 	return err;
 }
 
+enum ceir_err store_imei_verdicts(struct store_conn *c, struct imei from, struct imei to, store_verdict_row row, void *ctx)
+{
+	sqlite3_stmt *s = store_sql(c, "SELECT imei, verdict FROM imei WHERE imei BETWEEN ? AND ? ORDER BY imei");
+	enum ceir_err err = CEIR_OK;
+	int rc;
+
+	if (!s)
+		return CEIR_ESTORE;
+	store_bind(s, 1, store_int((int64_t)from.n));
+	store_bind(s, 2, store_int((int64_t)to.n));
+	while ((rc = sqlite3_step(s)) == SQLITE_ROW && !err)
+		err = row(ctx, (struct imei){(uint64_t)sqlite3_column_int64(s, 0)}, (uint16_t)sqlite3_column_int(s, 1));
+	if (!err)
+		err = store_fail(c, rc, "verdicts");
+	sqlite3_reset(s);
+	return err;
+}
+
 enum ceir_err store_imei_bounds(struct store_conn *c, struct imei *low, struct imei *high)
 {
 	sqlite3_stmt *s = store_sql(c, "SELECT (SELECT min(imei) FROM imei), (SELECT max(imei) FROM imei)");
@@ -165,6 +183,25 @@ enum ceir_err store_change_get(struct store_conn *c, int64_t seq, struct store_c
 			.transaction = sqlite3_column_int64(s, 3), .scope = (enum store_scope)sqlite3_column_int(s, 4)};
 	sqlite3_reset(s);
 	return err;
+}
+
+enum ceir_err store_change_tacs(struct store_conn *c, store_change_row row, void *ctx)
+{
+	/* Of a GROUP BY with one max(), SQLite takes the other columns from the row that has it. */
+	sqlite3_stmt *s = store_sql(c, "SELECT max(seq), imei, verdict FROM change WHERE scope = 1 GROUP BY imei");
+	enum ceir_err err = CEIR_OK;
+	int rc = SQLITE_DONE;
+
+	if (!s)
+		return CEIR_ESTORE;
+	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		struct store_change change = {.seq = sqlite3_column_int64(s, 0), .scope = STORE_SCOPE_TAC,
+			.imei.n = (uint64_t)sqlite3_column_int64(s, 1), .verdict = (uint16_t)sqlite3_column_int(s, 2)};
+
+		err = row(ctx, &change);
+	}
+	sqlite3_reset(s);
+	return err ? err : store_fail(c, rc, "changes of TACs");
 }
 
 /* One integer of a statement without parameters. */

@@ -61,6 +61,9 @@ enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
 			"IMEI whose verdict is not that of its last change"},
 		{"SELECT c.seq FROM change c LEFT JOIN imei i ON i.imei = c.imei WHERE c.scope IS NULL AND (i.imei IS NULL OR i.chg < c.seq)",
 			"change behind the one its IMEI names as the last"},
+		{"SELECT tac FROM listing WHERE tac IS NOT NULL AND status = 'inForce' AND colour = 'black' AND pair IS NULL"
+			" AND tac * 1000000 NOT IN (SELECT imei FROM change WHERE scope = 1)",
+			"barred TAC that the change log does not know"},
 		{"SELECT seq FROM change WHERE tx > (SELECT coalesce(max(seq), 0) FROM audit)",
 			"change whose transaction is missing from the audit log"},
 		{"SELECT i.imei FROM imei i LEFT JOIN application a ON a.id = i.application WHERE i.application IS NOT NULL AND a.id IS NULL",

@@ -19,8 +19,7 @@ class Base(Test):
     @classmethod
     def setUpClass(cls):
         cls.world = World(options=["epp.frame_timeout_s=%d" % FRAME_TIMEOUT, "epp.max_frame_bytes=65536",
-                                   "epp.max_sessions_address=200",
-                                   "log.level=info"])
+                                   "epp.max_sessions_address=200", "log.level=info"])
         cls.server = cls.world.server
 
     @classmethod

@@ -128,20 +128,20 @@ class Permits(Base):
 
     def test_bad_values(self):
         self.bad(self.customs, "permit", self.GOOD, [
-            ("issued", "2016-02-30", 2005), ("issued", "2015-02-29", 2005), ("issued", "16-01-01", 2005), ("issued",
-                                                                                                           "2016-13-01", 2005),
-            ("issued", "2016-1-1", 2005), ("issued", "01.01.2016", 2005), ("issued", "", 2005), ("issued", "1899-12-31", 2004,
-                                                                                                 2005),
+            ("issued", "2016-02-30", 2005), ("issued", "2015-02-29", 2005), ("issued", "16-01-01", 2005),
+            ("issued", "2016-13-01", 2005),
+            ("issued", "2016-1-1", 2005), ("issued", "01.01.2016", 2005), ("issued", "", 2005),
+            ("issued", "1899-12-31", 2004, 2005),
             ("exDate", "2035-04-31", 2005), ("exDate", "2016-01-01Z", 2005), ("exDate", "2015-12-31", 2004, 2306),
-            ("importer", "no-such-importer", 2303, 2306, 2305), ("importer", "x" * 33, 2005), ("id", "x" * 65, 2005), ("id", "",
-                                                                                                                       2005),
+            ("importer", "no-such-importer", 2303, 2306, 2305), ("importer", "x" * 33, 2005), ("id", "x" * 65, 2005),
+            ("id", "", 2005),
             ("status", "nonsense", 2004, 2005)])
 
     def test_bad_positions(self):
         for field, value, *codes in [
                 ("price", "-1", 2005, 2004), ("price", "1e3", 2005), ("price", "1,5", 2005), ("price", "0.00001", 2005, 2004),
-                ("price", "1000000000000", 2004, 2005), ("price", "9" * 40, 2004, 2005), ("price", "", 2005), ("price", "NaN",
-                                                                                                               2005),
+                ("price", "1000000000000", 2004, 2005), ("price", "9" * 40, 2004, 2005), ("price", "", 2005),
+                ("price", "NaN", 2005),
                 ("price", "INF", 2005), ("price", ".5", 2005),
                 ("currency", "UA", 2005), ("currency", "uah", 2005), ("currency", "UAHX", 2005),
                 ("country", "KOR", 2005), ("country", "k r", 2005),
@@ -242,8 +242,8 @@ class Certificates(Base):
 
     def test_bad_values(self):
         self.bad(self.nra, "certificate", self.GOOD, [
-            ("issued", "2100-02-29", 2005), ("exDate", "2015-01-01", 2004, 2306), ("tac", "1234567", 2005), ("tac", "123456789",
-                                                                                                             2005),
+            ("issued", "2100-02-29", 2005), ("exDate", "2015-01-01", 2004, 2306), ("tac", "1234567", 2005),
+            ("tac", "123456789", 2005),
             ("tac", "1234567x", 2005), ("model", "", 2005), ("manufacturer", LONG, 2005), ("status", "valid ish", 2004, 2005)])
 
     def test_missing(self):
@@ -376,8 +376,8 @@ class Listings(Base):
         self.assertEqual((f["stage"], f["ground"], f["upID"]), ("confirmed", "case 100001, court", "lea1"))
         self.code(s.delete("listing", id, extra="<listing:ground>recovered</listing:ground>"), 1000)
         f = s.info("listing", id).fields()
-        self.assertEqual((f["status"], f["endID"], f["endGround"], f["ground"]), ("ended", "lea1", "recovered",
-                                                                                  "case 100001, court"))
+        self.assertEqual((f["status"], f["endID"], f["endGround"], f["ground"]),
+                         ("ended", "lea1", "recovered", "case 100001, court"))
         self.assertTrue(f["endDate"])
         self.code(s.delete("listing", id, extra="<listing:ground>again</listing:ground>"), 2304)
         self.code(s.update("listing", id, chg={"stage": "provisional"}), 2304)
@@ -398,8 +398,8 @@ class Listings(Base):
         self.bad(self.lea, "listing", self.good(100002), [
             ("colour", "red", 2004, 2005), ("reason", "dislike", 2004, 2005), ("ground", "", 2005), ("ground", LONG, 2005),
             ("stage", "x", 2004, 2005), ("since", "2026-02-30T00:00:00Z", 2005), ("since", "2026-01-01", 2005),
-            ("since", "2026-01-01T25:00:00Z", 2005), ("until", "yesterday", 2005), ("until", "2020-01-01T00:00:00Z", 2004,
-                                                                                    2306)])
+            ("since", "2026-01-01T25:00:00Z", 2005), ("until", "yesterday", 2005),
+            ("until", "2020-01-01T00:00:00Z", 2004, 2306)])
         for bad in ("35210605054420", "3521060505442033", "352106050544204", "35210605054420A", "", "000000000000000",
                     "111111111111116"):
             r = self.code(self.lea.create("listing", self.good(100002, imei=bad)), 2005, 2004, 2306)
@@ -481,6 +481,16 @@ class Devices(Base):
         self.code(s.info("imei", good), 2303)
         self.assertEqual(s.colour(good)[0], "unknown")
 
+    def test_a_refused_command_leaves_no_gap_in_the_change_log(self):
+        """The tag is refused when the device's verdicts are written already: numbers of the log must go back with their rows."""
+        a, b = imei(TAC, 200050), imei(TAC, 200051)
+        fields = {"name": a, "imei": b, "permit": PERMIT, "position": 1}
+        self.code(self.importer1.create("imei", dict(fields, tag={"type": "meid", "value": "123"})), 2005)
+        self.assertEqual(self.importer1.colour(a)[0], "unknown")
+        self.code(self.importer1.create("imei", fields), 1000)
+        p = self.world.server.verify()
+        self.assertEqual(p.returncode, 0, p.stdout)
+
     def test_with_somebody_elses_permit(self):
         self.code(self.importer2.create("imei", {"name": imei(TAC, 200020), "permit": PERMIT, "position": 1}), 2201, 2303, 2306)
 
@@ -523,8 +533,7 @@ class Queries(Base):
             w.ok(cls.customs.create("importer", {"id": "Q%03d" % i, "name": "Name %02d" % (24 - i),
                                                  "country": "UA" if i % 2 else "PL"}))
             w.ok(cls.lea.create("listing", {"imei": imei("35900000", i + 1), "colour": "black" if i % 2 else "grey",
-                                            "reason": "lost",
-                                            "ground": "q"}))
+                                            "reason": "lost", "ground": "q"}))
         w.ok(cls.importer1.submit([imei(TAC, 300000 + i) for i in range(25)], PERMIT, 1)[0], 1000, 1001)
 
     KEYS = {"imei": "name"}
@@ -588,8 +597,8 @@ class Queries(Base):
     def test_filters_that_are_wrong(self):
         q = self.admin
         for obj, f in (("importer", ("address", "x")), ("permit", ("exDate", "2030-02-30")), ("listing", ("colour", "red")),
-                       ("listing", ("imei", "12")), ("account", ("pw", PASSWORD)), ("transaction", ("seq", "x")), ("tac",
-                               ("id", "eq", "123"))):
+                       ("listing", ("imei", "12")), ("account", ("pw", PASSWORD)), ("transaction", ("seq", "x")),
+                       ("tac", ("id", "eq", "123"))):
             with self.subTest(object=obj, filter=f):
                 self.code(q.query(obj, [f]), 2004, 2005, 2306, 2102)
 

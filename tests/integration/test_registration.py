@@ -156,8 +156,8 @@ class Applications(Base):
     def test_papers_that_do_not_fit(self):
         d = devices_xml(self.imeis(1))
         for fields, code in (({"permit": "no-such-permit", "position": 1}, 2303), ({"permit": PERMIT, "position": 99}, 2303),
-                             ({"position": 1}, 2003), ({"permit": PERMIT}, 2003), ({"permit": PERMIT, "position": 100001},
-                                                                                   2004),
+                             ({"position": 1}, 2003), ({"permit": PERMIT}, 2003),
+                             ({"permit": PERMIT, "position": 100001}, 2004),
                              ({"permit": PERMIT, "position": "first"}, 2005), ({"permit": PERMIT, "position": 1,
                                                                                 "status": "done"}, 2004)):
             self.code(self.importer.create("application", fields, extra=d), code)
@@ -229,8 +229,8 @@ class Refusals(Base):
         good = self.imeis(1)[0]
         for bad, code in ((good[:14], "too-short"), (good + "0", "too-long"), (bad_luhn(good), "luhn"),
                           (good[:14] + "x", "not-digits"),
-                          ("3521O6050544203", "not-digits"), ("000000000000000", "all-same"), ("", "empty"), (good[:13],
-                                                                                                              "too-short"),
+                          ("3521O6050544203", "not-digits"), ("000000000000000", "all-same"), ("", "empty"),
+                          (good[:13], "too-short"),
                           (good + "00", "too-long")):
             with self.subTest(imei=bad):
                 self.refused(bad, code)
@@ -464,8 +464,7 @@ class Csv(Base):
         with open(path, "wb") as f:
             f.write(data if isinstance(data, bytes) else data.encode())
         return self.world.server.ctl("application", "submit", path, "--permit", PERMIT, "--position", "1", *more,
-                                     account="importer1", check=check,
-                                     timeout=600)
+                                     account="importer1", check=check, timeout=600)
 
     def outcome(self, numbers):
         return [self.operator.colour(n)[0] for n in numbers]
@@ -686,6 +685,16 @@ class Transfer(Base):
             self.other.poll(ack=r.msgq.get("id"))
             r = self.other.poll()
         self.code(r, 1301)
+
+    def test_of_an_importer_with_a_long_name(self):
+        """Its name has 32 characters, an account's at most 16: both stand in the answer."""
+        long = "X" * 32
+        self.code(self.customs.create("importer", {"id": long, "name": "Long"}), 1000)
+        self.world.account("importer3", role="importer", importer=long)
+        third = self.world.session("importer3")
+        a, _ = self.device()
+        self.assertEqual(self.status(self.code(third.transfer("request", a), 1001))[1], long)
+        self.code(self.importer.transfer("reject", a), 1000)
 
     def test_rejected_and_cancelled(self):
         a, b = self.device()

@@ -32,12 +32,13 @@ static struct tls_client *tls_of_client;
 
 /* ---- a door made for the tests ----------------------------------------------------------------------------------- */
 
-static atomic_bool settle_fails, answers_twice, holds; /* holds: poll waits until this becomes false */
+static atomic_bool settle_fails, settle_fails_with_reads, answers_twice, holds; /* holds: poll waits until this becomes false */
 static atomic_uint executed, sessions_open, in_poll;
 
 struct reg_session {
 	enum reg_role role;
 	bool ended;
+	unsigned reads; /* since the last settle */
 };
 
 struct reg_session *reg_session_new(struct registry *r, const struct reg_client *client)
@@ -72,8 +73,10 @@ bool reg_session_ended(const struct reg_session *s)
 
 enum ceir_err reg_settle(struct reg_session *s)
 {
-	(void)s;
-	return atomic_load(&settle_fails) ? CEIR_ENOSPC : CEIR_OK;
+	bool fails = atomic_load(&settle_fails) || (atomic_load(&settle_fails_with_reads) && s->reads > 0);
+
+	s->reads = 0;
+	return fails ? CEIR_ENOSPC : CEIR_OK;
 }
 
 void reg_execute(
@@ -92,6 +95,7 @@ void reg_execute(
 		while (atomic_load(&holds))
 			usleep(1000);
 	}
+	s->reads += c->verb != REG_LOGIN && !c->poll_ack;
 	if (c->verb == REG_LOGIN && !c->refused)
 		s->role = REG_ROLE_LEA;
 	s->ended = reply.code == REG_BYE;
@@ -159,6 +163,7 @@ static struct epp_server *server_with(const char *listen, unsigned max_sessions,
 	struct epp_server *server;
 
 	atomic_store(&settle_fails, false);
+	atomic_store(&settle_fails_with_reads, false);
 	atomic_store(&answers_twice, false);
 	atomic_store(&holds, false);
 	atomic_store(&in_poll, 0);
@@ -237,6 +242,36 @@ static void wait_for(atomic_uint *value, unsigned at_least)
 	assert_true(atomic_load(value) >= at_least);
 }
 
+/* A connection whose bytes are made by hand, behind TLS; the greeting is read. */
+static struct tls *tls_by_hand(const struct epp_server *server)
+{
+	char bytes[4096];
+	struct tls *t;
+	size_t got;
+
+	assert_int_equal(tls_connect(tls_of_client, plain_connect(server), "127.0.0.1", TIMEOUT_MS, &t, NULL, 0), CEIR_OK);
+	assert_int_equal(tls_read(t, bytes, sizeof bytes, &got, TIMEOUT_MS), CEIR_OK);
+	return t;
+}
+
+/* All bytes until the end. */
+static size_t read_all(struct tls *t, char *bytes, size_t size)
+{
+	size_t n = 0, got;
+
+	while (n < size && tls_read(t, bytes + n, size - n, &got, TIMEOUT_MS) == CEIR_OK)
+		n += got;
+	return n;
+}
+
+static void put_frame(struct buf *b, const char *xml)
+{
+	uint32_t header = htonl((uint32_t)strlen(xml) + 4);
+
+	buf_put(b, &header, 4);
+	buf_c(b, xml);
+}
+
 /* ---- commands ---------------------------------------------------------------------------------------------------- */
 
 static void test_conversation(void **state)
@@ -313,6 +348,39 @@ static void test_settle_fails(void **state)
 	server_end(server);
 }
 
+/* A change is on disk when the door returns: its answer is true whatever becomes of its neighbours. */
+static void test_settle_fails_beside_a_change(void **state)
+{
+	struct epp_server *server = server_new();
+	struct tls *t = tls_by_hand(server);
+	struct buf frames = BUF_INIT(0);
+	char bytes[8192];
+	const char *first, *change, *last;
+	size_t n;
+
+	(void)state;
+	atomic_store(&settle_fails_with_reads, true);
+	put_frame(&frames, LOGIN);
+	put_frame(&frames, EPP("<command><poll op='req'/><clTRID>FIRST</clTRID></command>"));
+	put_frame(&frames, EPP("<command><poll op='ack' msgID='1'/><clTRID>CHANGE</clTRID></command>"));
+	put_frame(&frames, EPP("<command><poll op='req'/><clTRID>LAST</clTRID></command>"));
+	put_frame(&frames, EPP("<command><logout/><clTRID>BYE</clTRID></command>"));
+	assert_int_equal(tls_write(t, frames.p, frames.n, TIMEOUT_MS), CEIR_OK);
+	n = read_all(t, bytes, sizeof bytes - 1);
+	bytes[n] = '\0';
+	for (size_t i = 0; i < n; i++) /* of the headers */
+		bytes[i] = bytes[i] ? bytes[i] : ' ';
+	first = strstr(bytes, "2400");
+	change = strstr(
+		bytes, "<result code=\"1000\"><msg lang=\"en\">Command completed successfully</msg></result><trID><clTRID>CHANGE");
+	assert_true(first && change && first < change);
+	last = strstr(change, "2400");
+	assert_true(last && strstr(last, "LAST"));
+	tls_close(t);
+	buf_free(&frames);
+	server_end(server);
+}
+
 /* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 static void test_too_many(void **state)
@@ -341,28 +409,6 @@ static void test_too_many(void **state)
 		epp_client_close(d);
 		server_end(server);
 	}
-}
-
-/* A connection whose bytes are made by hand, behind TLS; the greeting is read. */
-static struct tls *tls_by_hand(const struct epp_server *server)
-{
-	char bytes[4096];
-	struct tls *t;
-	size_t got;
-
-	assert_int_equal(tls_connect(tls_of_client, plain_connect(server), "127.0.0.1", TIMEOUT_MS, &t, NULL, 0), CEIR_OK);
-	assert_int_equal(tls_read(t, bytes, sizeof bytes, &got, TIMEOUT_MS), CEIR_OK);
-	return t;
-}
-
-/* All bytes until the end. */
-static size_t read_all(struct tls *t, char *bytes, size_t size)
-{
-	size_t n = 0, got;
-
-	while (n < size && tls_read(t, bytes + n, size - n, &got, TIMEOUT_MS) == CEIR_OK)
-		n += got;
-	return n;
 }
 
 static void test_bad_lengths(void **state)
@@ -408,14 +454,6 @@ static void *stop_server(void *server)
 {
 	epp_server_stop(server);
 	return NULL;
-}
-
-static void put_frame(struct buf *b, const char *xml)
-{
-	uint32_t header = htonl((uint32_t)strlen(xml) + 4);
-
-	buf_put(b, &header, 4);
-	buf_c(b, xml);
 }
 
 /* The running command is finished and answered; one that waits behind it is told 2500; then the end, whatever else waits. */
@@ -522,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_conversation),
 		cmocka_unit_test(test_pipelining),
 		cmocka_unit_test(test_settle_fails),
+		cmocka_unit_test(test_settle_fails_beside_a_change),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_bad_lengths),
 		cmocka_unit_test(test_slow_frame),
