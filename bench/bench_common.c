@@ -129,6 +129,9 @@ static void result_costs(struct buf *out, const struct bench_result *r)
 	buf_printf(out, ", \"server_cpu_s\": %.2f, \"server_rss_bytes\": %llu, \"server_rss_peak_bytes\": %llu",
 		r->server_after.cpu_s - r->server_before.cpu_s, (unsigned long long)r->server_after.rss_bytes,
 		(unsigned long long)r->server_after.rss_peak_bytes);
+	if (r->operations)
+		buf_printf(out, ", \"server_cpu_us_per_operation\": %.2f",
+			(r->server_after.cpu_s - r->server_before.cpu_s) * 1e6 / (double)r->operations);
 	buf_printf(out, ", \"generator_cpu_s\": %.2f, \"generator_rss_peak_bytes\": %llu",
 		r->self_after.cpu_s - r->self_before.cpu_s, (unsigned long long)r->self_after.rss_peak_bytes);
 }

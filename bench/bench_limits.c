@@ -207,6 +207,7 @@ static enum ceir_err limit_loopback(struct bench_hist *hist)
  */
 
 struct limits {
+	double load; /* average number of running threads in the minute before: a busy machine's figures say little */
 	double memcpy_gb_s, write_mb_s, gcm_16k_mb_s, gcm_512_mb_s;
 	struct bench_hist sync, threads, loopback;
 };
@@ -215,6 +216,8 @@ static enum ceir_err limits_measure(struct limits *l, const char *dir)
 {
 	enum ceir_err err;
 
+	if (getloadavg(&l->load, 1) != 1)
+		l->load = -1;
 	if ((err = limit_memcpy(&l->memcpy_gb_s)) != CEIR_OK || (err = limit_write(dir, &l->write_mb_s)) != CEIR_OK ||
 		(err = limit_sync(dir, &l->sync)) != CEIR_OK || (err = limit_gcm(16384, &l->gcm_16k_mb_s)) != CEIR_OK ||
 		(err = limit_gcm(512, &l->gcm_512_mb_s)) != CEIR_OK || (err = limit_threads(&l->threads)) != CEIR_OK)
@@ -241,8 +244,8 @@ int main(int argc, char **argv)
 	err = l ? limits_measure(l, argv[1]) : CEIR_ENOMEM;
 	if (err == CEIR_OK) {
 		printf("{\"name\": \"limits\", \"version\": \"" CEIR_VERSION
-		       "\", \"cores\": %ld, \"memcpy_gb_s\": %.2f, \"write_fsync_mb_s\": %.0f",
-			sysconf(_SC_NPROCESSORS_ONLN), l->memcpy_gb_s, l->write_mb_s);
+		       "\", \"cores\": %ld, \"load_average\": %.2f, \"memcpy_gb_s\": %.2f, \"write_fsync_mb_s\": %.0f",
+			sysconf(_SC_NPROCESSORS_ONLN), l->load, l->memcpy_gb_s, l->write_mb_s);
 		print_hist("fdatasync_4k_us", &l->sync);
 		printf(", \"aes128gcm_16k_mb_s\": %.0f, \"aes128gcm_512_mb_s\": %.0f", l->gcm_16k_mb_s, l->gcm_512_mb_s);
 		print_hist("thread_round_trip_us", &l->threads);

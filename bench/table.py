@@ -3,7 +3,7 @@
 import json
 import sys
 
-COLUMNS = "{:<26} {:>10} {:>12} {:<8} {:>8} {:>8} {:>9} {:>7} {:>7} {:>8} {:>9}"
+COLUMNS = "{:<24} {:>9} {:>9} {:<10} {:>8} {:>8} {:>9} {:>7} {:>7} {:>9} {:>8} {:>8}"
 
 
 def what(line):
@@ -24,6 +24,7 @@ def load_row(line):
     devices = params.get("devices", params.get("first", 0) + params.get("rows", 0))
     print(COLUMNS.format(what(line), devices, "%.0f" % line["rate"], line["unit"] + "/s", latency["p50"], latency["p99"], latency["max"],
           "%.2f" % (line["server_cpu_s"] / span), "%.2f" % (line["generator_cpu_s"] / span),
+          "%.2f" % line["server_cpu_us_per_operation"],
           "%.0f" % (line["server_rss_peak_bytes"] / 1e6), line["refused"]))
     if "upload_s" in params:
         print("  upload %.2f s, from submit to done %.2f s, in all %.2f s" % (params["upload_s"], line["seconds"],
@@ -31,7 +32,7 @@ def load_row(line):
 
 
 def main():
-    print(COLUMNS.format("load", "devices", "rate", "", "p50 us", "p99 us", "max us", "server", "client", "MB peak", "refused"))
+    print(COLUMNS.format("load", "devices", "rate", "", "p50 us", "p99 us", "max us", "server", "client", "us each", "MB peak", "refused"))
     for text in sys.stdin:
         line = json.loads(text)
         line.setdefault("name", line.get("bench"))
@@ -42,7 +43,7 @@ def main():
                   line["database_bytes"] / 1e9, line["server_rss_bytes"] / 1e6))
         else:
             print(", ".join("%s %s" % item for item in line.items() if item[0] != "version"))
-    print("server, client: cores used while measured")
+    print("server, client: cores used while measured; us each: processor time of the server for one operation")
 
 
 main()

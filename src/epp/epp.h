@@ -45,6 +45,7 @@ struct epp_services {
 	uint32_t objects;
 	uint32_t extensions;
 };
+size_t epp_object_bit(const struct reg_object *object); /* object: one of reg_objects[] */
 
 /*
  * One frame's XML through parsing, checks and schema: what is given to the door. What is wrong with the frame stands in

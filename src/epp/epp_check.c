@@ -16,7 +16,7 @@ static enum reg_verb verb_find(xmlNodePtr node)
 	return REG_VERBS;
 }
 
-static size_t object_bit(const struct reg_object *object)
+size_t epp_object_bit(const struct reg_object *object)
 {
 	size_t i = 0;
 
@@ -46,7 +46,7 @@ static void check_object(
 		return;
 	}
 	c->object = object;
-	if (!(announced->objects & REG_BIT(object_bit(object))))
+	if (!(announced->objects & REG_BIT(epp_object_bit(object))))
 		epp_refuse_at(p, c, REG_USE, node, N_("This namespace was not announced at login"));
 	else if (!object->may[c->verb])
 		epp_refuse_at(p, c, REG_UNIMPL_COMMAND, node, N_("This object does not have this command"));
@@ -117,7 +117,7 @@ static void check_services(struct epp_parser *p, struct reg_command *c, xmlNodeP
 		const struct reg_object *object = reg_object_by_uri(epp_xml_text(p, n));
 
 		if (object)
-			asked->objects |= REG_BIT(object_bit(object));
+			asked->objects |= REG_BIT(epp_object_bit(object));
 		else if (epp_xml_is(n, EPP_URI, "objURI"))
 			epp_refuse_at(p, c, REG_UNIMPL_OBJECT, n, N_("Objects of this namespace are not served here"));
 	}

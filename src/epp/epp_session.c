@@ -69,6 +69,14 @@ static void session_render(void *face, const struct reg_command *c, const struct
 	}
 	memcpy(a.svtrid, reply->svtrid, sizeof a.svtrid);
 	buf_put(&s->batch, &a, sizeof a);
+	/* A message may be about an object whose service the client did not ask for: then it gets the text alone. */
+	if (c->verb == REG_POLL && reply->object && !(s->services.objects & REG_BIT(epp_object_bit(reply->object)))) {
+		struct reg_reply bare = *reply;
+
+		bare.data = REG_DATA_NONE;
+		epp_render(s->server->settings.server_id, lang, c, &bare, out);
+		return;
+	}
 	epp_render(s->server->settings.server_id, lang, c, reply, out);
 }
 
@@ -171,15 +179,12 @@ static void session_execute(struct epp_session *s, struct str xml)
 		c.refused_details = NULL;
 		s->told = true;
 	}
-	/*
-	 * What changes the register is durable when reg_execute() returns, so its answer is a batch of its own: a read before or
-	 * behind it that cannot be recorded must not turn it into a 2400.
-	 */
-	bool writes = !c.refused && c.verb != REG_CHECK && c.verb != REG_INFO && c.verb != REG_QUERY && c.verb != REG_HELLO;
-	if (writes)
+	if (changes_something(&c))
 		session_flush(s);
+	if (s->why && !s->told) /* nobody is left to hear the answer */
+		return;
 	reg_execute(s->door, &c, s->arena, session_render, s, &s->out);
-	if (writes)
+	if (changes_something(&c))
 		session_flush(s);
 	if (before && reg_session_role(s->door) != REG_ROLE_NONE)
 		s->services = asked;

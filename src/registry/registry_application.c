@@ -95,6 +95,14 @@ static void submit(struct exec *x, struct store_val *app)
 	x->wake_worker = true;
 }
 
+/* A personal import waits for customs, who learn of it. */
+static enum ceir_err tell_customs(struct exec *x, const struct store_val *app)
+{
+	struct str args[] = {app[APPLICATION_CODE].s};
+
+	return reg_message_to_role(x, REG_ROLE_CUSTOMS, REG_MESSAGE_APPLICATION_PENDING, args, 1);
+}
+
 static enum ceir_err first_status(struct exec *x, struct store_val *app)
 {
 	/* Without a word about it: what has rows is submitted, what has none waits for them. */
@@ -146,6 +154,8 @@ enum ceir_err reg_application_create(struct exec *x)
 	err = add_rows(x, app);
 	if (!err && !reg_refused(x))
 		err = store_insert(x->db, &STORE_APPLICATION, app, NULL);
+	if (!err && !reg_refused(x) && reg_val_is(app[APPLICATION_STATUS], "pending"))
+		err = tell_customs(x, app);
 	return err || reg_refused(x) ? err : reg_created(x, code);
 }
 
@@ -177,6 +187,7 @@ static enum ceir_err change_status(struct exec *x, struct store_val *app, struct
 	} else if (staged) {
 		app[APPLICATION_STATUS] = store_text(STR("pending"));
 		x->reply->code = REG_PENDING;
+		return tell_customs(x, app);
 	} else {
 		return reg_refuse(x, REG_AUTHORIZATION, "status", to, N_("Customs confirm a personal import"));
 	}

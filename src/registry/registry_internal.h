@@ -237,7 +237,8 @@ enum ceir_err reg_password_hash(struct registry *r, struct str password, char *o
 enum reg_message_kind { REG_MESSAGE_APPLICATION_DONE = 1, REG_MESSAGE_TRANSFER_REQUESTED, REG_MESSAGE_TRANSFER_DECIDED,
 	REG_MESSAGE_APPLICATION_PENDING, REG_MESSAGES };
 enum ceir_err reg_message_to(struct exec *x, struct str clid, enum reg_message_kind kind, const struct str *args, size_t n);
-/* To every active account of an importer. */
+/* To every active account (the first 64) of an importer, or of a role. */
+enum ceir_err reg_message_to_role(struct exec *x, enum reg_role role, enum reg_message_kind kind, const struct str *args, size_t n);
 enum ceir_err reg_message_to_importer(struct exec *x, struct str importer, enum reg_message_kind kind, const struct str *args, size_t n);
 
 /* ---- registry_work.c ---- */

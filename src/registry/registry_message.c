@@ -44,16 +44,45 @@ static enum ceir_err note(void *ctx, const struct store_val *row)
 	return CEIR_OK;
 }
 
-enum ceir_err reg_message_to_importer(struct exec *x, struct str importer, enum reg_message_kind kind, const struct str *args, size_t n)
+/* To every active account whose column has this value. */
+static enum ceir_err to_accounts(struct exec *x, int column, struct str value, enum reg_message_kind kind, const struct str *args, size_t n)
 {
-	struct store_filter f[] = {{ACCOUNT_IMPORTER, STORE_EQ, store_text(importer)},
-		{ACCOUNT_STATUS, STORE_EQ, store_text(STR("active"))}};
+	struct store_filter f[] = {{column, STORE_EQ, store_text(value)}, {ACCOUNT_STATUS, STORE_EQ, store_text(STR("active"))}};
 	struct store_query q = {.table = &STORE_ACCOUNT, .filters = f, .n_filters = 2, .limit = 64};
 	struct recipients r = {.n = 0};
 	enum ceir_err err = store_select(x->db, &q, note, &r);
 
 	for (size_t i = 0; i < r.n && !err; i++)
 		err = put(x, r.ids[i], kind, args, n);
+	return err;
+}
+
+enum ceir_err reg_message_to_importer(struct exec *x, struct str importer, enum reg_message_kind kind, const struct str *args, size_t n)
+{
+	return to_accounts(x, ACCOUNT_IMPORTER, importer, kind, args, n);
+}
+
+enum ceir_err reg_message_to_role(struct exec *x, enum reg_role role, enum reg_message_kind kind, const struct str *args, size_t n)
+{
+	return to_accounts(x, ACCOUNT_ROLE, str_of(reg_role_name(role)), kind, args, n);
+}
+
+/* What came of an application: its name, decided, and when (RFC 5731 3.3). Its rows are fetched by application:info. */
+static enum ceir_err show_outcome(struct exec *x, const struct store_message *m)
+{
+	static const struct reg_field fields[] = {{.name = "id", .type = REG_TOKEN}, {.name = "paResult", .type = REG_TOKEN},
+		{.name = "paDate", .type = REG_TIME}, {.name = NULL}};
+	struct reg_list l;
+
+	reg_list_init(&l);
+	enum ceir_err err = reg_list_add(x, &l, fields, "id", m->args[0]);
+	if (!err)
+		err = reg_list_add(x, &l, fields, "paResult", STR("1"));
+	if (!err)
+		err = reg_list_add(x, &l, fields, "paDate", reg_print_time(x, m->at_us));
+	x->reply->data = REG_DATA_PENDING;
+	x->reply->object = reg_object_by_name(STR("application"));
+	x->reply->fields = l.head;
 	return err;
 }
 
@@ -75,7 +104,9 @@ static enum ceir_err poll_request(struct exec *x, struct reg_message *out)
 	memcpy(out->args, m.args, sizeof out->args);
 	out->n_args = m.n_args;
 	x->reply->message = out;
-	return out->id.p ? CEIR_OK : CEIR_ENOMEM;
+	if (!out->id.p)
+		return CEIR_ENOMEM;
+	return m.kind == REG_MESSAGE_APPLICATION_DONE ? show_outcome(x, &m) : CEIR_OK;
 }
 
 static enum ceir_err poll_ack(struct exec *x, struct reg_message *out)

@@ -12,7 +12,8 @@ enum ceir_err reg_refuse(struct exec *x, enum reg_code code, const char *element
 	struct reg_detail *d = arena_alloc(x->arena, sizeof *d);
 	if (!d)
 		return CEIR_ENOMEM;
-	d->uri = x->c && x->c->object ? x->c->object->uri : NULL;
+	/* The client transaction id is the protocol's own element, whatever object the command is about. */
+	d->uri = x->c && x->c->object && strcmp(element, "clTRID") != 0 ? x->c->object->uri : NULL;
 	d->element = element;
 	if (value.n > 255)
 		value.n = 255;

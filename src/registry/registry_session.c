@@ -539,6 +539,9 @@ enum ceir_err reg_write(struct registry *r, struct arena *arena, reg_handler fn,
 	struct background b = {.fn = fn, .reply = {.code = REG_DONE}};
 	struct store_job job = {.run = run_background, .done = publish_background, .arg = &b, .bulk = bulk};
 
-	b.x = (struct exec){.r = r, .arena = arena, .reply = &b.reply, .now_us = clock_real_us(), .arg = arg};
+	/* Never behind the commands that caused the work: their times run ahead of a clock that was set back. */
+	int64_t now = clock_real_us(), last = atomic_load_explicit(&r->last_trid_us, memory_order_relaxed);
+
+	b.x = (struct exec){.r = r, .arena = arena, .reply = &b.reply, .now_us = now > last ? now : last, .arg = arg};
 	return store_run(r->store, &job);
 }
