@@ -33,7 +33,7 @@ enum ceir_err epp_server_new(
 const char *epp_server_address(const struct epp_server *s);
 /* Starts the accepting thread. */
 enum ceir_err epp_server_start(struct epp_server *s) CEIR_MUST_USE;
-/* Takes no more connections, lets running commands finish and be answered, tells the others 2500, waits for all threads. */
+/* Takes no more connections, lets running commands finish and be answered, answers 2500 where one is pending, closes the others, waits for all threads. */
 void epp_server_stop(struct epp_server *s);
 void epp_server_free(struct epp_server *s);
 

@@ -203,21 +203,6 @@ static enum reg_code fault_code(int schema_error, const char **reason)
 /* What should have been there, when the element is a field of an object: says more than the schema can. */
 static const char *expected_text(xmlNodePtr node)
 {
-	static const char *const texts[REG_GROUP + 1] = {
-		[REG_IMEI] = N_("Expected an IMEI: 15 digits with a correct check digit"),
-		[REG_TAC] = N_("Expected a TAC: 8 digits"),
-		[REG_IMSI] = N_("Expected an IMSI: 14 or 15 digits"),
-		[REG_MSISDN] = N_("Expected a phone number: 5 to 15 digits"),
-		[REG_DATE] = N_("Expected an existing date as YYYY-MM-DD"),
-		[REG_TIME] = N_("Expected a date and time as YYYY-MM-DDThh:mm:ssZ"),
-		[REG_UINT] = N_("Expected a whole number in the allowed range"),
-		[REG_PRICE] = N_("Expected an amount of at most 12 digits, a point and at most 4 decimals"),
-		[REG_CURRENCY] = N_("Expected a currency code of three capital letters"),
-		[REG_COUNTRY] = N_("Expected a country code of two capital letters"),
-		[REG_ENUM] = N_("Expected one of the values that the schema names"),
-		[REG_SECRET] = N_("Expected a password of 6 to 128 characters"),
-		[REG_HEX32] = N_("Expected a SHA-256 fingerprint: 64 hexadecimal digits"),
-	};
 	const struct reg_object *o = reg_object_by_uri(str_of(epp_xml_uri(node)));
 	const struct reg_field *f = o ? reg_field_find(o->fields, epp_xml_name(node)) : NULL;
 
@@ -225,7 +210,7 @@ static const char *expected_text(xmlNodePtr node)
 		const struct reg_field *group = reg_field_find(o->fields, epp_xml_name(node->parent));
 		f = group && group->fields ? reg_field_find(group->fields, epp_xml_name(node)) : NULL;
 	}
-	return f ? texts[f->type] : NULL;
+	return f ? reg_type_expects(f->type) : NULL;
 }
 
 /* libxml2 calls this for every fault it finds. */

@@ -103,6 +103,8 @@ struct reg_object {
 extern const struct reg_object *const reg_objects[]; /* NULL-terminated */
 const struct reg_object *reg_object_by_name(struct str name); /* NULL: none */
 const struct reg_object *reg_object_by_uri(struct str uri);
+/* What a value of this type must look like, for people: English, a catalogue key. NULL for plain texts and groups. */
+const char *reg_type_expects(enum reg_type type);
 const struct reg_field *reg_field_find(const struct reg_field *fields, struct str name); /* NULL: none */
 
 /* ---- commands ------------------------------------------------------------------------------------------------------ */

@@ -483,15 +483,16 @@ static enum ceir_err remove_tag(struct exec *x, struct imei imei, struct reg_nod
 	struct reg_node *type = reg_node_find(group->child, "type"), *value = reg_node_find(group->child, "value");
 	struct tag_found t = {0, false};
 
-	if (!type || !value)
-		return reg_refuse(x, REG_MISSING, type ? "value" : "type", STR(""), N_("This element is required"));
+	if (!type)
+		return reg_refuse(x, REG_MISSING, "type", STR(""), N_("This element is required"));
+	/* Without a value: the one of that type that comes first. */
 	struct store_filter f[] = {{TAG_IMEI, STORE_EQ, store_int((int64_t)imei.n)}, {TAG_TYPE, STORE_EQ, store_text(type->text)},
-		{TAG_VALUE, STORE_EQ, store_text(value->text)}};
-	struct store_query q = {.table = &STORE_TAG, .filters = f, .n_filters = 3};
+		{TAG_VALUE, STORE_EQ, store_text(value ? value->text : STR(""))}};
+	struct store_query q = {.table = &STORE_TAG, .filters = f, .n_filters = value ? 3 : 2, .limit = 1};
 	enum ceir_err err = store_select(x->db, &q, keep_tag, &t);
 	if (err)
 		return err;
-	return t.found ? store_delete(x->db, &STORE_TAG, t.id) : reg_refuse(x, REG_NOT_FOUND, "value", value->text, N_("The device has no such tag"));
+	return t.found ? store_delete(x->db, &STORE_TAG, t.id) : reg_refuse(x, REG_NOT_FOUND, "type", type->text, N_("The device has no such tag"));
 }
 
 enum ceir_err reg_imei_update(struct exec *x)

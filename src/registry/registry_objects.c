@@ -255,6 +255,27 @@ const struct reg_field *reg_field_find(const struct reg_field *fields, struct st
 	return NULL;
 }
 
+const char *reg_type_expects(enum reg_type type)
+{
+	static const char *const texts[REG_GROUP + 1] = {
+		[REG_IMEI] = N_("Expected an IMEI: 15 digits with a correct check digit"),
+		[REG_TAC] = N_("Expected a TAC: 8 digits"),
+		[REG_IMSI] = N_("Expected an IMSI: 14 or 15 digits"),
+		[REG_MSISDN] = N_("Expected a phone number: 5 to 15 digits"),
+		[REG_DATE] = N_("Expected an existing date as YYYY-MM-DD"),
+		[REG_TIME] = N_("Expected a date and time as YYYY-MM-DDThh:mm:ssZ"),
+		[REG_UINT] = N_("Expected a whole number in the allowed range"),
+		[REG_PRICE] = N_("Expected an amount of at most 12 digits, a point and at most 4 decimals"),
+		[REG_CURRENCY] = N_("Expected a currency code of ISO 4217: three capital letters"),
+		[REG_COUNTRY] = N_("Expected a country code of ISO 3166-1: two capital letters"),
+		[REG_ENUM] = N_("Expected one of the values that the schema names"),
+		[REG_SECRET] = N_("Expected a password of 6 to 128 characters"),
+		[REG_HEX32] = N_("Expected a SHA-256 fingerprint: 64 hexadecimal digits"),
+	};
+
+	return texts[type];
+}
+
 const char *reg_role_name(unsigned role)
 {
 	return role > REG_ROLE_NONE && role < REG_ROLES ? roles[role - 1] : "none";

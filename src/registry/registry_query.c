@@ -325,54 +325,67 @@ static enum ceir_err show_imeis(struct exec *x, struct reg_page *page, const str
 	return err;
 }
 
+static bool wants_count(const struct exec *x)
+{
+	return x->c->query->count || x->c->query->count_only;
+}
+
+static void set_count(struct reg_page *page, uint64_t count)
+{
+	page->has_count = true;
+	page->count = count;
+	page->count_is_floor = count == COUNT_MAX;
+}
+
+static enum ceir_err refuse_cursor(struct exec *x)
+{
+	return reg_refuse(x, REG_VALUE, "cursor", x->c->query->cursor, N_("This is not a cursor of this query"));
+}
+
+/* By key; the cursor is the last IMEI shown. */
 static enum ceir_err query_range(struct exec *x, struct reg_page *page, struct imei_range *r)
 {
-	bool down = x->c->query->descending, full;
+	bool down = x->c->query->descending;
 	uint32_t limit = limit_of(x);
+	uint64_t count = 0;
 	struct imei cursor;
 	struct imeis l = {.list = arena_array(x->arena, limit, sizeof *l.list)};
+	enum ceir_err err = l.list ? CEIR_OK : CEIR_ENOMEM;
 
-	if (x->s->who.role == REG_ROLE_IMPORTER)
-		return reg_refuse(x, REG_MISSING, "filter", STR("application"), N_("Importers list their devices by application"));
+	if (!err && wants_count(x)) {
+		err = store_imei_count(x->db, r->low, r->high, COUNT_MAX, &count);
+		set_count(page, count);
+	}
+	if (err || x->c->query->count_only)
+		return err;
 	if (x->c->query->cursor.n) {
 		if (imei_parse(x->c->query->cursor, &cursor) != IMEI_GOOD)
-			return reg_refuse(x, REG_VALUE, "cursor", x->c->query->cursor, N_("This is not a cursor of this query"));
+			return refuse_cursor(x);
 		if (down)
 			r->high.n = cursor.n && cursor.n - 1 < r->high.n ? cursor.n - 1 : r->high.n;
 		else
 			r->low.n = cursor.n + 1 > r->low.n ? cursor.n + 1 : r->low.n;
 	}
-	enum ceir_err err = l.list ? store_imei_scan(x->db, r->low, r->high, down, limit, keep_imei, &l) : CEIR_ENOMEM;
+	err = store_imei_scan(x->db, r->low, r->high, down, limit, keep_imei, &l);
 	if (!err)
 		err = show_imeis(x, page, &l);
-	full = l.n == limit;
-	if (!err && full)
+	if (!err && l.n == limit)
 		page->next = reg_print_imei(x, l.list[l.n - 1]);
 	return err;
 }
 
-/* Accepted rows of an application behind a line, in its own order; the cursor is the line. */
-static enum ceir_err query_application(struct exec *x, struct reg_page *page, const struct imei_range *r)
+/*
+ * Accepted rows of an application behind *line, in its own order, until the list is full or *budget rows were looked at. *line:
+ * the last one looked at.
+ */
+static enum ceir_err collect_accepted(struct exec *x, const struct store_val *app, const struct imei_range *r, int64_t *line,
+	int64_t *budget, struct imeis *l)
 {
-	struct store_val app[APPLICATION_N];
 	struct store_part part = {0};
 	struct reg_row_raw raw;
-	uint64_t line = 0;
-	uint32_t limit = limit_of(x);
-	struct imeis l = {.list = arena_array(x->arena, limit, sizeof *l.list)};
-	enum ceir_err err;
+	enum ceir_err err = CEIR_OK;
 
-	if (!reg_find(x, &STORE_APPLICATION, r->application->value, app, &err))
-		return err ? err : reg_refuse(x, REG_NOT_FOUND, "filter", r->application->value, N_("There is no such object"));
-	if (x->s->who.role == REG_ROLE_IMPORTER && !reg_val_is(app[APPLICATION_IMPORTER], x->s->who.importer))
-		return reg_refuse(x, REG_AUTHORIZATION, "filter", r->application->value, N_("The object belongs to somebody else"));
-	if (x->c->query->cursor.n && str_u64(x->c->query->cursor, INT64_MAX - 1, &line))
-		return reg_refuse(x, REG_VALUE, "cursor", x->c->query->cursor, N_("This is not a cursor of this query"));
-	err = l.list ? CEIR_OK : CEIR_ENOMEM;
-	/* A page can be short, even empty, before the last: an application of a million refused rows is not searched at once. */
-	int64_t first = (int64_t)line + 1, last = app[APPLICATION_ROWS].i;
-	last = last - first > SEARCH_ROWS ? first + SEARCH_ROWS : last;
-	for (int64_t at = first; !err && at <= last && l.n < limit; at++) {
+	for (int64_t at = *line + 1; !err && at <= app[APPLICATION_ROWS].i && l->n < limit_of(x) && *budget > 0; at++, --*budget) {
 		int64_t number;
 
 		if (!part.rows || at >= part.first_line + part.rows) {
@@ -381,31 +394,125 @@ static enum ceir_err query_application(struct exec *x, struct reg_page *page, co
 				err = store_part_get(x->db, app[APPLICATION_ID].i, number, x->arena, &part);
 		}
 		int64_t i = at - part.first_line;
-		line = (uint64_t)at;
+		*line = at;
 		if (err || i >= (int64_t)part.results.n || part.results.p[i] != POLICY_ACCEPTED)
 			continue;
 		err = reg_rows_decode(part.data, part.rows, i, &raw);
-		if (!err && imei_parse(raw.imei, &l.list[l.n]) == IMEI_GOOD && l.list[l.n].n >= r->low.n && l.list[l.n].n <= r->high.n)
-			l.n++;
+		if (!err && imei_parse(raw.imei, &l->list[l->n]) == IMEI_GOOD && l->list[l->n].n >= r->low.n && l->list[l->n].n <= r->high.n)
+			l->n++;
+	}
+	return err;
+}
+
+struct next_application {
+	struct exec *x;
+	struct store_val *app;
+	bool found;
+};
+
+static enum ceir_err keep_application(void *ctx, const struct store_val *row)
+{
+	struct next_application *n = ctx;
+
+	for (int i = 0; i < APPLICATION_N; i++)
+		n->app[i] = row[i].type == STORE_INT || row[i].null ? row[i] : store_null();
+	n->found = true;
+	return CEIR_OK;
+}
+
+/* The first application at or behind id that the query covers: the one it names, or any of the importer's own. */
+static enum ceir_err next_application(struct exec *x, const struct store_val *named, int64_t id, struct store_val *app, bool *found)
+{
+	struct store_filter f[] = {{APPLICATION_ID, STORE_GE, store_int(id)}, {APPLICATION_IMPORTER, STORE_EQ, store_text(str_of(x->s->who.importer))}};
+	struct store_query q = {.table = &STORE_APPLICATION, .filters = f, .n_filters = 2, .limit = 1};
+	struct next_application n = {x, app, false};
+	enum ceir_err err = CEIR_OK;
+
+	if (named) {
+		n.found = id <= named[APPLICATION_ID].i;
+		memcpy(app, named, APPLICATION_N * sizeof *app);
+	} else {
+		err = store_select(x->db, &q, keep_application, &n);
+	}
+	*found = n.found;
+	return err;
+}
+
+/*
+ * Devices in the order in which they were applied for. named NULL: of all applications of the importer. The cursor is the
+ * application's row id, a colon, the last line looked at. A page can be short, even empty, before the last: an application of a
+ * million refused rows is not searched at once.
+ */
+static enum ceir_err query_applications(struct exec *x, struct reg_page *page, const struct imei_range *r, const struct store_val *named)
+{
+	struct store_val app[APPLICATION_N];
+	struct str id_text, rest = x->c->query->cursor;
+	struct imeis l = {.list = arena_array(x->arena, limit_of(x), sizeof *l.list)};
+	int64_t id = 0, line = 0, budget = SEARCH_ROWS;
+	bool found = true;
+	enum ceir_err err = l.list ? CEIR_OK : CEIR_ENOMEM;
+
+	if (rest.n && (!str_cut(&rest, ':', &id_text) || !parse_signed(id_text, &id) || !parse_signed(rest, &line) || line < 0 || line == INT64_MAX))
+		return refuse_cursor(x);
+	while (!err && l.n < limit_of(x) && budget > 0) {
+		err = next_application(x, named, id, app, &found);
+		if (err || !found)
+			break;
+		line = app[APPLICATION_ID].i == id ? line : 0;
+		id = app[APPLICATION_ID].i;
+		err = collect_accepted(x, app, r, &line, &budget, &l);
+		if (line >= app[APPLICATION_ROWS].i) {
+			id++;
+			line = 0;
+		}
+		budget--; /* an application without rows costs something too */
 	}
 	if (!err)
 		err = show_imeis(x, page, &l);
-	if (!err && (int64_t)line < app[APPLICATION_ROWS].i)
-		page->next = reg_print_u64(x, line);
+	if (!err && found)
+		err = next_application(x, named, id, app, &found);
+	if (!err && found)
+		page->next = arena_printf(x->arena, "%" PRId64 ":%" PRId64, id, line);
 	return err;
+}
+
+/* The application that a filter names, when this session may see it. */
+static bool load_named(struct exec *x, struct str name, struct store_val *app, enum ceir_err *err)
+{
+	if (!reg_find(x, &STORE_APPLICATION, name, app, err))
+		*err = *err ? *err : reg_refuse(x, REG_NOT_FOUND, "filter", name, N_("There is no such object"));
+	else if (x->s->who.role == REG_ROLE_IMPORTER && !reg_val_is(app[APPLICATION_IMPORTER], x->s->who.importer))
+		*err = reg_refuse(x, REG_AUTHORIZATION, "filter", name, N_("The object belongs to somebody else"));
+	return !*err && !reg_refused(x);
+}
+
+/* How many IMEIs an application registered is known; more than that would mean to go through them all. */
+static enum ceir_err count_application(struct exec *x, struct reg_page *page, const struct store_val *named)
+{
+	if (!named || x->c->query->n_filters > 1)
+		return reg_refuse(x, REG_UNIMPL_OPTION, "count", STR(""), N_("IMEIs are counted by key, or of one application"));
+	set_count(page, (uint64_t)named[APPLICATION_ACCEPTED].i);
+	return CEIR_OK;
 }
 
 static enum ceir_err query_imei(struct exec *x, struct reg_page *page)
 {
+	struct store_val app[APPLICATION_N];
 	struct imei_range r;
+	enum ceir_err err = CEIR_OK;
 
-	if (x->c->query->count || x->c->query->count_only)
-		return reg_refuse(x, REG_UNIMPL_OPTION, "count", STR(""), N_("IMEIs are not counted; an application says how many it registered"));
 	if (x->c->query->sort.n && !str_eq_c(x->c->query->sort, "name"))
 		return reg_refuse(x, REG_RANGE, "sort", x->c->query->sort, N_("The object cannot be sorted by this field"));
 	if (!imei_filters(x, &r))
 		return CEIR_OK;
-	return r.application ? query_application(x, page, &r) : query_range(x, page, &r);
+	if (!r.application && x->s->who.role != REG_ROLE_IMPORTER)
+		return query_range(x, page, &r);
+	if (r.application && !load_named(x, r.application->value, app, &err))
+		return err;
+	const struct store_val *named = r.application ? app : NULL;
+	if (wants_count(x))
+		err = count_application(x, page, named);
+	return err || reg_refused(x) || x->c->query->count_only ? err : query_applications(x, page, &r, named);
 }
 
 enum ceir_err reg_query_run(struct exec *x)

@@ -215,6 +215,8 @@ enum ceir_err store_imei_scan(struct store_conn *c, struct imei from, struct ime
 /* Key and verdict of the rows from <= imei <= to, ascending: what the verdict table is rebuilt from, twice as fast as a scan. */
 typedef enum ceir_err (*store_verdict_row)(void *ctx, struct imei imei, uint16_t verdict);
 enum ceir_err store_imei_verdicts(struct store_conn *c, struct imei from, struct imei to, store_verdict_row row, void *ctx) CEIR_MUST_USE;
+/* How many rows from <= imei <= to, at most max (then *count == max). */
+enum ceir_err store_imei_count(struct store_conn *c, struct imei from, struct imei to, uint64_t max, uint64_t *count) CEIR_MUST_USE;
 /* Smallest and largest key; CEIR_ENOENT when there is no row. */
 enum ceir_err store_imei_bounds(struct store_conn *c, struct imei *low, struct imei *high) CEIR_MUST_USE;
 

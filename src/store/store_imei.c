@@ -127,6 +127,21 @@ enum ceir_err store_imei_verdicts(struct store_conn *c, struct imei from, struct
 	return err;
 }
 
+enum ceir_err store_imei_count(struct store_conn *c, struct imei from, struct imei to, uint64_t max, uint64_t *count)
+{
+	sqlite3_stmt *s = store_sql(c, "SELECT count(*) FROM (SELECT 1 FROM imei WHERE imei BETWEEN ? AND ? LIMIT ?)");
+
+	if (!s)
+		return CEIR_ESTORE;
+	store_bind(s, 1, store_int((int64_t)from.n));
+	store_bind(s, 2, store_int((int64_t)to.n));
+	store_bind(s, 3, store_int((int64_t)max));
+	int rc = sqlite3_step(s);
+	*count = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+	sqlite3_reset(s);
+	return store_fail(c, rc, "imei count");
+}
+
 enum ceir_err store_imei_bounds(struct store_conn *c, struct imei *low, struct imei *high)
 {
 	sqlite3_stmt *s = store_sql(c, "SELECT (SELECT min(imei) FROM imei), (SELECT max(imei) FROM imei)");
