@@ -144,8 +144,8 @@ make_register() {
 
 # ---- the country -----------------------------------------------------------------------------------------------------------------
 
-# Every account gets a certificate from the private CA and a password; both lie in keys/, where ceirctl --dir finds them. Only pos, the
-# public counter, logs in without a certificate.
+# Every account gets a certificate from the private CA and a password; both lie in keys/, where ceirctl --dir finds them. Only pos,
+# the public counter, logs in without a certificate.
 make_keys() {
 	local id=$1 role=$2
 	(umask 077 && head -c 48 /dev/urandom | base64 -w 0 | tr -dc A-Za-z0-9 | cut -c 1-16 >"$dir/keys/$id.password")
@@ -176,16 +176,17 @@ load_country() {
 	play 0 customs permit import "$country/permits.csv"
 }
 
-# ---- the story -------------------------------------------------------------------------------------------------------------------------
+# ---- the story ----------------------------------------------------------------------------------------------------------------
 
 check_frame() {
 	printf '<?xml version="1.0" encoding="UTF-8"?>\n<epp xmlns="urn:ietf:params:xml:ns:epp-1.0">\n  <command>\n    <check>\n'
-	printf '      <imei:check xmlns:imei="urn:ietf:params:xml:ns:imei-1.0">\n        <imei:name>%s</imei:name>\n      </imei:check>\n' "$1"
+	printf '      <imei:check xmlns:imei="urn:ietf:params:xml:ns:imei-1.0">\n'
+	printf '        <imei:name>%s</imei:name>\n      </imei:check>\n' "$1"
 	printf '    </check>\n    <clTRID>%s</clTRID>\n  </command>\n</epp>\n' "$2"
 }
 
 story_sample() {
-	chapter "The customer's own sample: is it in the register? Not yet; and the second number is no IMEI at all (its last digit is wrong)"
+	chapter "The customer's own sample: not in the register yet; the second number is no IMEI (its last digit is wrong)"
 	frame pos en <examples/epp-check-request.xml
 	expect 'code="1000"' 'avail="1">352106050544203<' '>Object is not valid<' '<clTRID>USER-1275850648</clTRID>' '<svTRID>UKR-'
 }
@@ -212,8 +213,8 @@ story_screen() {
 	expect 'avail="0">352106050544203<' '>Object exists<' '<imei:state reason="registered">white</imei:state>'
 	chapter "The device with its papers, as customs see it"
 	play 0 customs imei info 352106050544203
-	expect 352106050544203 8978140007623 Company-Importer-of-mobile-devices CT07-287/062 2015-12-12 UAT.888.0162779-18 2015-12-09 \
-		Samsung GT-P3100 KR 4800.00 UAH
+	expect 352106050544203 8978140007623 Company-Importer-of-mobile-devices CT07-287/062 2015-12-12 \
+		UAT.888.0162779-18 2015-12-09 Samsung GT-P3100 KR 4800.00 UAH
 }
 
 story_stolen() {
@@ -263,8 +264,8 @@ goodbye() {
 	cat <<-TEXT
 		EPP over TLS: $address    data: $dir    log: $var/ceird.log
 
-		Accounts: admin customs nra lea tax importer importer2 operator pos. Each has a certificate and key in $dir/keys/NAME.crt and .key, and
-		its password in $dir/keys/NAME.password (pos needs no certificate). As any of them:
+		Accounts: admin customs nra lea tax importer importer2 operator pos. In $dir/keys/ each has
+		NAME.crt, NAME.key and NAME.password (pos needs no certificate). As any of them:
 
 		  $ceirctl --dir $dir --port $port --user lea imei check 352106050544203 352106050544211
 		  $ceirctl --dir $dir --port $port --user customs permit info CT07-287/062
@@ -279,7 +280,7 @@ goodbye() {
 mkdir -p "$var"
 # A ceird that still serves the folder holds this lock; the tour would take its data away under it.
 if [ -e "$dir/ceird.lock" ] && ! flock -n "$dir/ceird.lock" true; then
-	echo "tour: $dir is served by a ceird that runs (process $(cat "$dir/ceird.lock")); stop it, or set VAR to another folder" >&2
+	echo "tour: $dir is served by a running ceird, process $(cat "$dir/ceird.lock"); stop it, or set VAR to another folder" >&2
 	exit 1
 fi
 

@@ -84,7 +84,8 @@ static enum ceird_exit command_audit_head(const struct ceird_args *args)
 	log_setup(stderr, s.log_json, s.log_level);
 	err = registry_audit_head(&s.reg, &line);
 	if (err != CEIR_OK || line.failed) {
-		ceird_complain("cannot sign the audit head of %s: %s", args->dir, ceir_err_text(err != CEIR_OK ? err : CEIR_ENOMEM));
+		ceird_complain("cannot sign the audit head of %s: %s", args->dir,
+			ceir_err_text(err != CEIR_OK ? err : CEIR_ENOMEM));
 		result = CEIRD_FAILED;
 	} else {
 		struct str text = str_trim(buf_view(&line));

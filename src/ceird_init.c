@@ -146,7 +146,9 @@ static enum ceir_err init_fill(const struct ceird_settings *s, const struct ceir
 		goto out;
 	*what = "keys/admin.password";
 	line[16] = '\n';
-	if ((err = ceird_path(path, keys, "admin.password")) != CEIR_OK || (err = file_write(path, (struct str){line, 17}, 0600)) != CEIR_OK)
+	if ((err = ceird_path(path, keys, "admin.password")) != CEIR_OK)
+		goto out;
+	if ((err = file_write(path, (struct str){line, 17}, 0600)) != CEIR_OK)
 		goto out;
 	err = file_sync_dir(dir);
 out:
@@ -174,7 +176,8 @@ enum ceird_exit ceird_init(const struct ceird_args *args)
 	ceird_settings_free(&s);
 	if (err != CEIR_OK)
 		return CEIRD_FAILED;
-	printf("%s is ready: settings in ceir.conf, account \"admin\" in keys/ (admin.crt, admin.key, admin.password).\n", args->dir);
+	printf("%s is ready: settings in ceir.conf, account \"admin\" in keys/ (admin.crt, admin.key, admin.password).\n",
+		args->dir);
 	printf("Serve it with: ceird run %s\n", args->dir);
 	return CEIRD_DONE;
 }
@@ -194,7 +197,7 @@ enum ceird_exit ceird_cert(const struct ceird_args *args)
 	enum ceir_err err;
 
 	if (!cert_name_ok(args->name)) {
-		ceird_complain("a certificate's name is 1 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit");
+		ceird_complain("a certificate's name is 1 to 64 letters, digits, dots, dashes, underscores; no dot or dash first");
 		return CEIRD_USAGE;
 	}
 	if (args->server && args->n_hosts == 0) {
@@ -211,7 +214,8 @@ enum ceird_exit ceird_cert(const struct ceird_args *args)
 		err = tls_ca_issue(keys, args->name, args->server ? TLS_USE_SERVER : TLS_USE_CLIENT, args->hosts, args->n_hosts,
 			args->days ? args->days : INIT_CERT_DAYS, sha256);
 	if (err == CEIR_EEXIST) {
-		ceird_complain("%s/%s.crt or .key exists; choose another name (for a roll-over: %s-2)", keys, args->name, args->name);
+		ceird_complain("%s/%s.crt or .key exists; choose another name (for a roll-over: %s-2)", keys, args->name,
+			args->name);
 		return CEIRD_FAILED;
 	}
 	if (err != CEIR_OK) {
@@ -222,7 +226,7 @@ enum ceird_exit ceird_cert(const struct ceird_args *args)
 	for (size_t i = 0; i < sizeof sha256; i++)
 		printf("%02x", sha256[i]);
 	printf("\n");
-	fprintf(stderr, "%s/%s.crt and %s.key are made; give the fingerprint to the account that shall use them.\n", keys, args->name,
-		args->name);
+	fprintf(stderr, "%s/%s.crt and %s.key are made; give the fingerprint to the account that shall use them.\n", keys,
+		args->name, args->name);
 	return CEIRD_DONE;
 }

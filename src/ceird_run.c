@@ -113,12 +113,18 @@ static enum ceir_err run_load_locale(const struct run *r)
 	return i18n_load(CEIR_LOCALEDIR);
 }
 
+/* Without its usual folder the server still speaks English; a folder somebody has named must be there. */
 static enum ceir_err run_load_texts(const struct run *r)
 {
 	enum ceir_err err = run_load_locale(r);
 
-	if (err != CEIR_OK)
-		log_error(ROOM, "cannot load the translations: %s; see paths.locale in ceir.conf", ceir_err_text(err));
+	if (err == CEIR_OK)
+		return CEIR_OK;
+	if (r->s.locale[0] == '\0') {
+		log_warn(ROOM, "no translations, English only: %s; see paths.locale in ceir.conf", ceir_err_text(err));
+		return CEIR_OK;
+	}
+	log_error(ROOM, "cannot load the translations from %s (paths.locale): %s", r->s.locale, ceir_err_text(err));
 	return err;
 }
 
@@ -201,8 +207,8 @@ static void run_log_stats(struct run *r)
 		"change_seq=%llu commands_s=%.1f transforms_s=%.1f",
 		(unsigned long long)now.commands, (unsigned long long)now.refused, (unsigned long long)now.transforms,
 		(unsigned long long)now.commits, (unsigned long long)now.verdicts, (unsigned long long)now.verdict_bytes,
-		(unsigned long long)now.audit_seq, (unsigned long long)now.change_seq, (double)(now.commands - r->last.commands) / s,
-		(double)(now.transforms - r->last.transforms) / s);
+		(unsigned long long)now.audit_seq, (unsigned long long)now.change_seq,
+		(double)(now.commands - r->last.commands) / s, (double)(now.transforms - r->last.transforms) / s);
 	sd_notifyf(0, "STATUS=%llu commands, %llu refused", (unsigned long long)now.commands, (unsigned long long)now.refused);
 	r->last = now;
 	r->stats_at_us = us;

@@ -25,10 +25,12 @@ const struct setting CEIRD_SETTINGS[] = {
 	{"epp.max_names", SETTING_INT, "10000", 1, 100000, "Names in one check; rows in one application command."},
 	{"epp.require_cltrid", SETTING_TEXT, "transforms", 0, 0,
 		"Which commands must bring a clTRID: none, or transforms (those that change something)."},
-	{"registry.svtrid_prefix", SETTING_TEXT, "UKR", 0, 0, "Start of every server transaction id: 1 to 16 capital letters or digits."},
+	{"registry.svtrid_prefix", SETTING_TEXT, "UKR", 0, 0,
+		"Start of every server transaction id: 1 to 16 capital letters or digits."},
 	{"registry.mode", SETTING_TEXT, "permissive", 0, 0,
 		"What an IMEI never heard of may do on a network: permissive (allowed) or restrictive (prohibited)."},
-	{"registry.max_application_rows", SETTING_INT, "10000000", 1, 100000000, "IMEIs in one application, over all its commands."},
+	{"registry.max_application_rows", SETTING_INT, "10000000", 1, 100000000,
+		"IMEIs in one application, over all its commands."},
 	{"registry.cache_bytes", SETTING_INT, "268435456", 1 << 20, 1LL << 40, "Page cache of the database's writer."},
 	{"auth.max_failed_logins", SETTING_INT, "3", 1, 100,
 		"Failed logins after which a connection is closed, and after which an account is locked."},
@@ -169,9 +171,20 @@ static enum ceir_err settings_map(struct ceird_settings *s, const char *dir)
 	return settings_tls(s, dir);
 }
 
+static enum ceir_err settings_file(struct config *c, const char *dir, char *why, size_t why_size)
+{
+	char path[PATH_MAX];
+
+	if (ceird_path(path, dir, "ceir.conf") != CEIR_OK) {
+		snprintf(why, why_size, "the path of the data folder is too long");
+		return CEIR_ERANGE;
+	}
+	return config_load(c, path, why, why_size);
+}
+
 enum ceird_exit ceird_settings_load(struct ceird_settings *s, const struct ceird_args *args, bool from_file)
 {
-	char why[512], path[PATH_MAX];
+	char why[512];
 	enum ceird_exit result = CEIRD_FAILED;
 
 	*s = (struct ceird_settings){.config = config_new(CEIRD_SETTINGS)};
@@ -179,7 +192,7 @@ enum ceird_exit ceird_settings_load(struct ceird_settings *s, const struct ceird
 		ceird_complain("%s", ceir_err_text(CEIR_ENOMEM));
 		return CEIRD_FAILED;
 	}
-	if (from_file && (ceird_path(path, args->dir, "ceir.conf") != CEIR_OK || config_load(s->config, path, why, sizeof why) != CEIR_OK)) {
+	if (from_file && settings_file(s->config, args->dir, why, sizeof why) != CEIR_OK) {
 		ceird_complain("%s", why);
 		ceird_complain("is %s a data folder made by `ceird init`?", args->dir);
 		goto out;

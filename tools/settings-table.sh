@@ -25,7 +25,12 @@ trap 'rm -f "$new" "$new.table"' EXIT
 	}' >"$new.table"
 
 awk -v table="$new.table" '
-	/^<!-- begin of what tools\/settings-table.sh writes -->/ { print; while ((getline line < table) > 0) print line; skip = 1; next }
+	/^<!-- begin of what tools\/settings-table.sh writes -->/ {
+		print
+		while ((getline line < table) > 0) print line
+		skip = 1
+		next
+	}
 	/^<!-- end of what tools\/settings-table.sh writes -->/ { skip = 0 }
 	!skip { print }' "$page" >"$new"
 

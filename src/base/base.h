@@ -189,6 +189,8 @@ enum ceir_err fd_write_all(int fd, const void *bytes, size_t n) CEIR_MUST_USE;
  * thread: they belong to the main thread. CEIR_ENOMEM: the system has no more threads.
  */
 enum ceir_err thread_start(const char *name, void *(*run)(void *), void *arg, pthread_t *thread) CEIR_MUST_USE;
+/* A condition whose timed waits are by CLOCK_MONOTONIC: a clock that is set does not hold them up. */
+void thread_cond_init(pthread_cond_t *cond);
 
 /* ---- settings: ceir.conf ------------------------------------------------------------------------------------------ */
 

@@ -44,3 +44,13 @@ enum ceir_err thread_start(const char *name, void *(*run)(void *), void *arg, pt
 	}
 	return CEIR_OK;
 }
+
+void thread_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}

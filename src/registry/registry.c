@@ -295,7 +295,7 @@ enum ceir_err registry_open(const struct reg_settings *s, struct registry **out)
 	pthread_mutex_init(&r->hash_lock, NULL);
 	pthread_mutex_init(&r->work_lock, NULL);
 	pthread_cond_init(&r->hash_free, NULL);
-	pthread_cond_init(&r->work, NULL);
+	thread_cond_init(&r->work);
 	enum ceir_err err = r->settings.dir && r->settings.svtrid_prefix && r->verdicts ? open_parts(r) : CEIR_ENOMEM;
 	if (err)
 		free_registry(r);

@@ -33,6 +33,7 @@ struct registry {
 	pthread_mutex_t work_lock;
 	pthread_cond_t work;
 	bool work_waiting, stop;      /* under work_lock */
+	int64_t stuck;                /* the last application that could not be decided; the worker's */
 };
 
 /* Who a session is, once logged in. */

@@ -267,11 +267,11 @@ static enum ceir_err keep_application(void *ctx, const struct store_val *row)
 	return CEIR_OK;
 }
 
-/* The first application that waits. */
-static enum ceir_err find_submitted(struct store_conn *db, struct found *f)
+/* The first application that waits, behind `behind`. */
+static enum ceir_err find_submitted(struct store_conn *db, int64_t behind, struct found *f)
 {
-	struct store_filter is = {APPLICATION_STATUS, STORE_EQ, store_text(STR("submitted"))};
-	struct store_query q = {.table = &STORE_APPLICATION, .filters = &is, .n_filters = 1, .limit = 1};
+	struct store_filter is[] = {{APPLICATION_STATUS, STORE_EQ, store_text(STR("submitted"))}, {APPLICATION_ID, STORE_GT, store_int(behind)}};
+	struct store_query q = {.table = &STORE_APPLICATION, .filters = is, .n_filters = 2, .limit = 1};
 
 	return store_select(db, &q, keep_application, f);
 }
@@ -280,11 +280,18 @@ static enum ceir_err next_application(struct registry *r, struct arena *arena, b
 {
 	struct found f = {.arena = arena};
 	struct store_conn *db = store_reader(r->store);
-	enum ceir_err err = db ? find_submitted(db, &f) : CEIR_ESTORE;
+	enum ceir_err err = db ? find_submitted(db, r->stuck, &f) : CEIR_ESTORE;
 
 	store_reader_done(r->store, db);
 	*any = !err && f.any;
-	return *any ? process_application(r, f.row) : err;
+	if (*any)
+		err = process_application(r, f.row);
+	/* One that cannot be decided (damaged rows) does not hold up those behind it; it is tried again when they are done. */
+	r->stuck = *any ? (err ? f.row[APPLICATION_ID].i : r->stuck) : 0;
+	if (*any && err)
+		log_error("registry", "application %.*s cannot be decided now: %s", (int)f.row[APPLICATION_CODE].s.n, f.row[APPLICATION_CODE].s.p,
+			ceir_err_text(err));
+	return err;
 }
 
 /* ---- ripples ---- */
@@ -427,7 +434,7 @@ static void wait_for_work(struct registry *r, bool failed)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	pthread_mutex_lock(&r->work_lock);
 	/* After a failure (disk full) a second passes whatever happens; it is tried again for ever. */

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -153,10 +154,10 @@ static enum ceir_err set_relaxed(struct store *s, const struct store_job *group)
 	for (; group; group = group->next)
 		relaxed &= group->relaxed;
 	pthread_mutex_lock(&s->lock);
-	/* A commit that waits takes the ones before with it: they are in the same file. */
-	if (relaxed && !s->unsynced)
+	if (relaxed && !s->unsynced) {
+		s->unsynced = true;
 		pthread_cond_signal(&s->checkpoint);
-	s->unsynced = relaxed;
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (relaxed == s->relaxed)
 		return CEIR_OK;
@@ -183,8 +184,14 @@ static enum ceir_err commit_group(struct store *st, struct store_job *group)
 		err = job->run(c, job->arg);
 	if (!err)
 		err = store_step(c, commit, "commit");
-	if (err)
+	if (err) {
 		roll_back(c);
+	} else if (!st->relaxed) {
+		/* A commit that waits for the disk takes the ones before with it: they are in the same file. */
+		pthread_mutex_lock(&st->lock);
+		st->unsynced = false;
+		pthread_mutex_unlock(&st->lock);
+	}
 	return err;
 }
 
@@ -289,7 +296,7 @@ static void wait_for_maintenance(struct store *s, bool can_copy)
 		pthread_cond_wait(&s->checkpoint, &s->lock);
 	if (s->stop_checkpointer || !s->unsynced)
 		return;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += STORE_RELAXED_MS * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
@@ -301,8 +308,10 @@ static void *checkpoint_thread(void *arg)
 {
 	struct store *s = arg;
 	struct store_conn *c = NULL;
+	int rest_before = INT_MAX;
 
-	if (store_conn_open(s->path, SQLITE_OPEN_READWRITE, &c))
+	/* A connection that has read nothing yet does not know that there is a log, and would copy nothing. */
+	if (store_conn_open(s->path, SQLITE_OPEN_READWRITE, &c) || store_exec(c, "SELECT count(*) FROM sqlite_schema"))
 		log_error("store", "no connection for checkpoints: the write-ahead log will grow");
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop_checkpointer) {
@@ -313,10 +322,11 @@ static void *checkpoint_thread(void *arg)
 		int rest = 0;
 		enum ceir_err err = maintain(s, c, sync, copy, &rest);
 		pthread_mutex_lock(&s->lock);
-		if (err)
-			s->wal_pages = 0; /* logged; the next commit asks again */
+		if (err || (copy && rest > WAL_REST && rest >= rest_before))
+			s->wal_pages = 0; /* logged, or a reader holds the log back: the next commit asks again */
 		else if (copy && rest <= WAL_REST)
 			s->finish_checkpoint = true; /* the writer does the rest before its next group */
+		rest_before = copy && rest > WAL_REST ? rest : INT_MAX;
 	}
 	pthread_mutex_unlock(&s->lock);
 	store_conn_close(c);
@@ -488,7 +498,7 @@ enum ceir_err store_open(const char *path, int64_t cache_bytes, struct store **o
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->readers_lock, NULL);
 	pthread_cond_init(&s->work, NULL);
-	pthread_cond_init(&s->checkpoint, NULL);
+	thread_cond_init(&s->checkpoint);
 	pthread_cond_init(&s->reader_free, NULL);
 	s->path = strdup(path);
 	enum ceir_err err = s->path ? open_writer(s, cache_bytes) : CEIR_ENOMEM;
