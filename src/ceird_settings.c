@@ -27,8 +27,6 @@ const struct setting CEIRD_SETTINGS[] = {
 		"Which commands must bring a clTRID: none, or transforms (those that change something)."},
 	{"registry.svtrid_prefix", SETTING_TEXT, "UKR", 0, 0,
 		"Start of every server transaction id: 1 to 16 capital letters or digits."},
-	{"registry.mode", SETTING_TEXT, "permissive", 0, 0,
-		"What an IMEI never heard of may do on a network: permissive (allowed) or restrictive (prohibited)."},
 	{"registry.max_application_rows", SETTING_INT, "10000000", 1, 100000000,
 		"IMEIs in one application, over all its commands."},
 	{"registry.cache_bytes", SETTING_INT, "268435456", 1 << 20, 1LL << 40, "Page cache of the database's writer."},
@@ -149,8 +147,6 @@ static enum ceir_err settings_registry(struct ceird_settings *s, const char *dir
 		.cache_bytes = config_int(c, "registry.cache_bytes"),
 	};
 	if ((err = settings_prefix(s->reg.svtrid_prefix)) != CEIR_OK)
-		return err;
-	if ((err = settings_word(c, "registry.mode", "permissive", "restrictive", &s->reg.restrictive)) != CEIR_OK)
 		return err;
 	return settings_word(c, "epp.require_cltrid", "none", "transforms", &s->reg.require_cltrid);
 }

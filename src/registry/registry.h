@@ -255,7 +255,6 @@ struct reg_session;
 struct reg_settings {
 	const char *dir;                 /* data folder: ceir.db and keys/ below it */
 	const char *svtrid_prefix;       /* "UKR" */
-	bool restrictive;                /* unknown IMEIs are prohibited */
 	bool require_cltrid;             /* transforms without clTRID are refused (2003) */
 	unsigned max_failed_logins;      /* on one connection, then 2501; and of one account, then it is locked for lock_s */
 	unsigned lock_s;

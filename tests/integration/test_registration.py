@@ -880,16 +880,5 @@ class Small(Base):
         self.code(r, 2004, 2306)
 
 
-class Restrictive(Base):
-    """registry.mode=restrictive: an IMEI never heard of is prohibited on a network; the verdict itself stays unknown."""
-    options = ["registry.mode=restrictive"]
-
-    def test_unknown(self):
-        n = self.imeis(1)[0]
-        self.assertIn(self.operator.colour(n), (("black", "never-heard"), ("unknown", "never-heard")))
-        self.apply([n])
-        self.assertEqual(self.operator.colour(n), ("white", "registered"))
-
-
 if __name__ == "__main__":
     main()
