@@ -159,7 +159,7 @@ class Run(Test):
     def test_wrong_settings(self):
         other = Server(start=False)
         for o in ("epp.listen", "epp.nonsense=1", "nonsense=1", "epp.max_sessions=many", "epp.max_sessions=0",
-                  "registry.mode=strict",
+                  "epp.require_cltrid=strict",
                   "epp.listen=nonsense", "epp.listen=127.0.0.1:99999", "log.level=loud", "registry.svtrid_prefix=a b"):
             p = run(CEIRD, "run", other.dir, "-o", o, timeout=TIMEOUT)
             self.assertIn(p.returncode, (1, 2), "%s\n%s" % (o, p.stderr))
