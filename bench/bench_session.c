@@ -197,7 +197,7 @@ static enum ceir_err session_login(struct bench_session *s, const struct bench_o
 	buf_printf(&login, "<login><clID>%s</clID><pw>%.*s</pw><options><version>1.0</version><lang>en</lang></options><svcs>",
 		account, (int)pw.n, pw.p);
 	buf_c(&login, "<objURI>urn:ietf:params:xml:ns:imei-1.0</objURI>");
-	static const char *const objects[] = {"importer", "permit", "certificate", "tac", "application", "listing", "account"};
+	static const char *const objects[] = {"importer", "permit", "certificate", "tac", "application", "listing", "account", "verdict"};
 	for (size_t i = 0; i < CEIR_COUNT(objects); i++)
 		buf_printf(&login, "<objURI>urn:ceir:params:xml:ns:%s-1.0</objURI>", objects[i]);
 	buf_put(&login, "</svcs></login>", sizeof "</svcs></login>"); /* with its NUL */

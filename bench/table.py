@@ -9,6 +9,10 @@ COLUMNS = "{:<24} {:>9} {:>9} {:<10} {:>8} {:>8} {:>9} {:>7} {:>7} {:>9} {:>8} {
 def what(line):
     params = line.get("params", {})
     words = [line["name"]]
+    if line["name"] in ("stream", "engine-sight"):
+        words.append("%dx%d %d%%" % (params.get("connections", params.get("callers")), params["batch"], params["known_percent"]))
+        if "offered_rate" in params:
+            words.append("at %d/s" % params["offered_rate"])
     if line["name"] in ("check", "listing"):
         words.append("%dx%d" % (params["sessions"], params["depth"]))
         if params["names"] > 1:
@@ -21,7 +25,7 @@ def what(line):
 def load_row(line):
     params, latency = line["params"], line["latency_us"]
     span = max(line["seconds"], 0.001)
-    devices = params.get("devices", params.get("first", 0) + params.get("rows", 0))
+    devices = params.get("devices", params.get("triplets", params.get("first", 0) + params.get("rows", 0)))
     print(COLUMNS.format(what(line), devices, "%.0f" % line["rate"], line["unit"] + "/s", latency["p50"], latency["p99"], latency["max"],
           "%.2f" % (line["server_cpu_s"] / span), "%.2f" % (line["generator_cpu_s"] / span),
           "%.2f" % line["server_cpu_us_per_operation"],
@@ -31,12 +35,55 @@ def load_row(line):
               params["first_byte_to_done_s"]))
 
 
+def engine_load(line, params):
+    span = max(line["seconds"], 0.001)
+    return "delivery %d: %.2f M/s (take in %.1f s, stage %.1f s, apply %.1f s), %.2f cores, %.2f us each, %.0f MB peak" % (params["delivery"],
+        line["rate"] / 1e6, params["add_s"], params["stage_s"], params["apply_s"], line["generator_cpu_s"] / span,
+        line["generator_cpu_s"] / max(line["operations"], 1) * 1e6, line["generator_rss_peak_bytes"] / 1e6)
+
+
+def engine_size(line, params):
+    trees = ["%s %.1f in %d segments" % (name, params[name + "_tree_bytes"] / max(params[name + "_tree_rows"], 1), params[name + "_tree_segments"])
+             for name in ("imei", "imsi", "msisdn")]
+    return "%s: %.1f bytes a triplet (a row: %s), quiet after %.1f s and %.1f s of processor" % (params["when"], params["bytes_per_triplet"],
+        ", ".join(trees), line["seconds"], line["generator_cpu_s"])
+
+
+def engine_lookup(line, params):
+    return "by %s, %s: %.0f/s, %.0f/s a core, p50 %.1f us, p99 %.1f us, %.2f rows each" % (params["by"], params["drawn"], line["rate"],
+        params["rate_per_cpu_s"], params["p50_ns"] / 1e3, params["p99_ns"] / 1e3, params["rows_each"])
+
+
+def engine_scan(line, params):
+    return "%s, %d threads: %.1f M/s" % (params["tree"], params["threads"], line["rate"] / 1e6)
+
+
+def deliver(line, params):
+    span = max(line["seconds"], 0.001)
+    return ("delivery %d: %.2f M lines/s to applied; from the first byte: sent %.1f s, durable %.1f s, applied %.1f s, classified %.1f s, lists %.1f s;"
+            " from the last byte: applied %.1f s, classified %.1f s, lists %.1f s; server %.1f s of processor, own memory %.0f MB; client %.2f cores") % (
+        params["delivery"], line["rate"] / 1e6, params["upload_s"], params["durable_s"], params["applied_s"], params["classified_s"], params["listed_s"],
+        params["last_byte_to_applied_s"], params["last_byte_to_classified_s"], params["last_byte_to_listed_s"], line["server_cpu_s"],
+        params["server_anonymous_peak_bytes"] / 1e6, line["generator_cpu_s"] / span)
+
+
+def planted(line, params):
+    return "%s: %d planted, recall %.3f, precision %.3f" % (params["condition"], params["planted"], params["recall"],
+        params.get("precision", params.get("precision_of_sample", 0)))
+
+
+SENTENCES = {"engine-load": engine_load, "engine-size": engine_size, "engine-lookup": engine_lookup, "engine-scan": engine_scan, "deliver": deliver,
+             "planted": planted}
+
+
 def main():
     print(COLUMNS.format("load", "devices", "rate", "", "p50 us", "p99 us", "max us", "server", "client", "us each", "MB peak", "refused"))
     for text in sys.stdin:
         line = json.loads(text)
         line.setdefault("name", line.get("bench"))
-        if "latency_us" in line and "rate" in line and "server_cpu_s" in line:
+        if line["name"] in SENTENCES:
+            print("%s %d: %s" % (line["name"], line["params"]["triplets"], SENTENCES[line["name"]](line, line["params"])))
+        elif "latency_us" in line and "rate" in line and "server_cpu_s" in line:
             load_row(line)
         elif line["name"] == "start":
             print("start with %d devices: %.2f s, database %.3f GB, resident %.0f MB" % (line["params"]["devices"], line["seconds"],

@@ -19,6 +19,7 @@ ceird=$build/ceird
 ceirctl=$build/ceirctl
 pid=
 port=
+http_port=
 
 # ---- telling, running, checking --------------------------------------------------------------------------------------------
 
@@ -43,11 +44,14 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# ctl ROLE WORD...: ceirctl as an account of the country, nothing printed but its answer.
+# ctl ROLE WORD...: ceirctl as an account of the country, nothing printed but its answer. Deliveries and list files go over HTTPS.
 ctl() {
-	local role=$1
+	local role=$1 to=$port
 	shift
-	"$ceirctl" --dir "$dir" --host "$host" --port "$port" --user "$role" "$@"
+	case "$1 ${2-}" in
+	deliver\ * | delivery\ rejects | list\ get) to=$http_port ;;
+	esac
+	"$ceirctl" --dir "$dir" --host "$host" --port "$to" --user "$role" "$@"
 }
 
 # Words as one would type them.
@@ -103,6 +107,32 @@ expect_counts() {
 	[ "$(field accepted) $(field refused)" = "$1 $2" ] || fail "expected $1 accepted and $2 refused"
 }
 
+# await SECONDS PATTERN ROLE WORD...: for what is done in the background: asks until the answer matches; kept in $answer, nothing printed.
+await() {
+	local tries=$(($1 * 10)) pattern=$2
+	shift 2
+	while [ "$tries" -gt 0 ]; do
+		answer=$(ctl "$@" 2>&1) || true
+		[[ $answer =~ $pattern ]] && return
+		tries=$((tries - 1))
+		sleep 0.1
+	done
+	printf '%s\n' "$answer"
+	fail "\"$pattern\" does not come into the answer above"
+}
+
+# run WORD...: shows another command and its output, kept in $answer.
+run() {
+	printf '\n%s$%s%s\n' "$bold" "$(quoted "$@")" "$plain"
+	answer=$("$@" 2>&1) || { printf '%s\n' "$answer"; fail "$1 failed"; }
+	printf '%s\n' "$answer"
+}
+
+# days N: the date so many days from the day on which the tour began.
+days() {
+	date -u -d "$today $1 days" +%F
+}
+
 # rows FILE: the lines behind the heading.
 rows() {
 	tail -n +2 "$country/$1"
@@ -115,13 +145,14 @@ port_taken() {
 }
 
 serve() {
-	local listen=127.0.0.1:7700 i
-	if port_taken 7700; then
-		echo "Port 7700 is taken by another program: using a free one."
+	local listen=127.0.0.1:7700 http=127.0.0.1:7743 i
+	if port_taken 7700 || port_taken 7743; then
+		echo "Port 7700 or 7743 is taken by another program: using free ones."
 		listen=127.0.0.1:0
+		http=127.0.0.1:0
 	fi
 	rm -f "$var/ceird.out" "$var/ceird.log" # or the ready line of an earlier tour is taken for this one's
-	"$ceird" run "$dir" -o epp.listen="$listen" >"$var/ceird.out" 2>"$var/ceird.log" </dev/null &
+	"$ceird" run "$dir" -o epp.listen="$listen" -o http.listen="$http" -o lists.interval_s=1 >"$var/ceird.out" 2>"$var/ceird.log" </dev/null &
 	pid=$!
 	for ((i = 0; i < 300; i++)); do
 		grep -qs '^ready ' "$var/ceird.out" && break
@@ -130,9 +161,12 @@ serve() {
 	done
 	address=$(sed -n 's/^ready .*epp=\([^ ]*\).*/\1/p' "$var/ceird.out")
 	[ -n "$address" ] || fail "ceird does not get ready"
+	http_address=$(sed -n 's/^ready .*http=\([^ ]*\).*/\1/p' "$var/ceird.out")
+	[ -n "$http_address" ] || fail "ceird serves no HTTP"
 	host=${address%:*}
 	port=${address##*:}
-	echo "ceird serves $dir: EPP over TLS on $address, log in $var/ceird.log, process $pid"
+	http_port=${http_address##*:}
+	echo "ceird serves $dir: EPP over TLS on $address, HTTPS on $http_address, log in $var/ceird.log, process $pid"
 }
 
 make_register() {
@@ -168,12 +202,23 @@ load_country() {
 	chapter "The example country, entered by its own offices"
 	accounts_file accounts-offices.csv '^[^,]*,(customs|nra|lea|tax|operator|pos),'
 	accounts_file accounts-importers.csv '^[^,]*,importer,'
+	play 0 admin operator import "$country/operators.csv"
 	play 0 admin account import "$var/accounts-offices.csv"
+	play 0 nra portability import "$country/portability.csv"
 	play 0 customs importer import "$country/importers.csv"
 	play 0 admin account import "$var/accounts-importers.csv"
 	play 0 nra tac import "$country/tacs.csv"
 	play 0 nra certificate import "$country/certificates.csv"
 	play 0 customs permit import "$country/permits.csv"
+}
+
+# What was in use when the register began stays: as the policy's second version, put in force before anything is delivered.
+grant_amnesty() {
+	chapter "The register begins: phones in use until the day before yesterday may stay"
+	play 0 admin policy create --ground "Launch of the register" --amnestyFrom "$(days -60)" --amnestyUntil "$(days -2)"
+	policy=$(field id)
+	play 0 admin policy update "$policy" --status active
+	await 20 "status: +active" admin policy info "$policy"
 }
 
 # ---- the story ----------------------------------------------------------------------------------------------------------------
@@ -249,8 +294,139 @@ story_messages() {
 	expect 'code="1301"' '<msgQ '
 }
 
+# ---- what networks see ---------------------------------------------------------------------------------------------------------
+
+stolen=352106050544211
+cloned=352106050544229
+unregistered=353327050000017
+modem=354056000000012
+appears=353327050000025
+
+changes() { # how far the change log is
+	ctl operator list info grey | sed -n 's/^seq: *//p'
+}
+
+story_delivery() {
+	local before
+	today=$(date -u +%F)
+	chapter "An operator delivers its day: whom it has seen with which phone"
+	"$country/delivery.sh" "$today" >"$var/day.csv"
+	run head -3 "$var/day.csv"
+	play 1 operator deliver "$var/day.csv" --kind full --id "day-$today" --wait
+	[ "$(field status) $(field lines) $(field taken) $(field new)" = "applied 3227 3220 3213" ] || fail "the delivery is not as expected"
+	[ "$(field refused) $(field malformed) $(field suspicious)" = "7 5 0" ] || fail "the lines are not judged as expected"
+	delivery=$(field id)
+	chapter "What was refused, and what was taken though it is no IMEI, by line and reason"
+	play 0 operator delivery rejects "$delivery"
+	expect imei-malformed imsi-empty imei-exponent quote time-bad columns
+	chapter "The same delivery again changes nothing"
+	before=$(changes)
+	play 1 operator deliver "$var/day.csv" --kind full --id "day-$today" --wait
+	[ "$(field id) $(field new)" = "$delivery 3213" ] || fail "it was taken for another"
+	[ "$(changes)" = "$before" ] || fail "it changed verdicts"
+}
+
+story_unregistered() {
+	chapter "A phone that nobody registered, first seen yesterday: grey, and black on a date that does not move"
+	play 0 nra verdict info $unregistered
+	expect grey unregistered-seen "$(days 90)" not-registered
+	play 0 nra verdict info $unregistered --lang uk
+	expect "$(days 90)" "поки що можна користуватися"
+}
+
+story_clone() {
+	chapter "Registered in the morning, and seven subscribers have it: a clone. Who used it longest keeps it, the others are told"
+	play 0 nra verdict info $cloned
+	expect grey clone "$(days 30)" registered
+	play 0 operator list get exceptions
+	expect "${cloned%?},255010000000099,380500990099"
+	play 0 operator list get grey -o "$var/grey.csv"
+	seq=$(field to)
+	run grep "^${cloned%?}" "$var/grey.csv"
+	[ "$(printf '%s\n' "$answer" | wc -l)" = 6 ] || fail "expected the six others on the grey list"
+	chapter "A modem with 24 SIMs whose numbers stand in a row"
+	play 0 admin verdict info $modem
+	expect clone sim-box
+}
+
+story_police() {
+	chapter "Who uses the stolen phone? Nobody looks at subscribers without the number of a case"
+	play 1 lea triplet query --filter "imei = $stolen"
+	expect 2003
+	play 0 lea triplet query --filter "imei = $stolen" --filter "case = 12026100000001"
+	expect 255010000000077 380500990077
+	chapter "The question stands in the audit log: who looked for what, and why"
+	answer=$(ctl admin transaction query --filter "object = triplet" --filter "account = lea" --filter "code = 1000")
+	play 0 admin transaction info "$(printf '%s\n' "$answer" | tail -1 | cut -d ' ' -f 1)"
+	expect "case 12026100000001, imei $stolen" lea
+	play 1 tax triplet query --filter "imei = $stolen" --filter "case = 12026100000001"
+	expect 2201
+	chapter "The police wants to hear when a network sees it"
+	play 0 lea watch create --imei $stolen --ground "case 12026100000001"
+	watch=$(field id)
+}
+
+story_sighting() {
+	local keys=$dir/keys
+	chapter "Networks tell in real time: the stolen phone, and one that nobody has seen before"
+	run curl -sS --cacert "$keys/ca.crt" --cert "$keys/operator.crt" --key "$keys/operator.key" \
+		-H "Content-Type: application/json" -H "Client-Transaction-Id: MNO1-000001" --data \
+		"[{\"imei\":\"$stolen\",\"imsi\":\"255010000000077\",\"msisdn\":\"380500990077\",\"event\":\"call\",\"cell\":\"255-01-512\"},
+  {\"imei\":\"$appears\",\"imsi\":\"255010000000078\",\"msisdn\":\"380500990078\",\"event\":\"attach\"}]" \
+		"https://$http_address/v1/sightings"
+	chapter "Within a second or two the new phone is grey, and the police has a message"
+	await 20 grey pos imei check $appears
+	play 0 pos imei check $appears
+	await 20 "$watch" lea poll
+	play 0 lea poll
+	expect "$stolen" "$watch"
+}
+
+story_lists() {
+	chapter "Lists for the operator's own register: the stolen phone is on the black one"
+	play 0 operator list get black
+	expect "${stolen%?}" stolen
+	chapter "What has changed in the operator's grey list since it took it"
+	play 0 operator list get grey --since "$seq" -o "$var/grey-delta.csv" --json
+	printf '%s\n' "$answer" >"$var/grey-delta.json"
+	run cat "$var/grey-delta.csv"
+	expect "added,${appears%?},255010000000078,380500990078,$(days 90)"
+	chapter "Its signature, checked with OpenSSL; then the operator says that it has applied it"
+	run docs/examples/check_list.sh "$dir/keys/audit-sign.pub" UA-MNO-1 "$var/grey-delta.csv" "$var/grey-delta.json"
+	seq=$(sed 's/.*"to": *\([0-9]*\).*/\1/' "$var/grey-delta.json")
+	play 0 operator list update grey --ackSeq "$seq"
+	play 0 operator list info grey
+	[ "$(field ackSeq) $(field lag)" = "$seq 0" ] || fail "the acknowledgement does not show"
+	chapter "The same lists come by themselves into the operator's outbox, and a message says so"
+	play 0 operator poll
+	expect "is ready"
+	run ls "$dir/outbox/UA-MNO-1"
+	expect black-full grey-full exceptions-full .csv.zst.sig
+}
+
+# The conditions in force, but for the clone: from three subscribers on, not five.
+stricter=(
+	--condition "name=malformed,rule=malformed,graceDays=90,blocking=yes"
+	--condition "name=tac-unknown,rule=tac-unknown-rbi,graceDays=90,blocking=yes"
+	--condition "name=not-registered,rule=not-registered and not roamer,graceDays=90,blocking=yes"
+	--condition "name=test-tac,rule=test-tac and not-registered,graceDays=90,blocking=yes"
+	--condition "name=clone,rule=clone-threshold(imsis=3 days=30),graceDays=30,blocking=yes"
+)
+
+story_policy() {
+	chapter "Would a clone from three subscribers on be a better rule? A draft is tried on the whole country before it holds"
+	play 0 admin policy create --ground "Proposal of the fraud desk" "${stricter[@]}"
+	policy=$(field id)
+	await 20 imeis: admin policy info "$policy"
+	printf '\n%s$ ceirctl --dir %s --user admin policy info %s%s\n...\n' "$bold" "$dir" "$policy" "$plain"
+	printf '%s\n' "$answer" | sed -n '/^dryRun/,/toUnknown/p'
+	[ "$(field '  toGrey') $(field '  toBlack')" = "40 0" ] || fail "the trial is not as expected"
+	chapter "It would take forty families for clones: the draft goes away"
+	play 0 admin policy delete "$policy"
+}
+
 story_audit() {
-	chapter "Every command was a transaction, the refused ones too: this is the last one, as it stands in the audit log"
+	chapter "Every command was a transaction, the refused ones too: the tax office's listing, as it stands in the audit log"
 	play 0 admin transaction info "$refused"
 	expect tax listing create 2201
 	play 0 admin transaction query --count-only
@@ -262,7 +438,7 @@ story_audit() {
 goodbye() {
 	chapter "Log in yourself"
 	cat <<-TEXT
-		EPP over TLS: $address    data: $dir    log: $var/ceird.log
+		EPP over TLS: $address    HTTPS: $http_address    data: $dir    log: $var/ceird.log
 
 		Accounts: admin customs nra lea tax importer importer2 operator pos. In $dir/keys/ each has
 		NAME.crt, NAME.key and NAME.password (pos needs no certificate). As any of them:
@@ -270,6 +446,8 @@ goodbye() {
 		  $ceirctl --dir $dir --port $port --user lea imei check 352106050544203 352106050544211
 		  $ceirctl --dir $dir --port $port --user customs permit info CT07-287/062
 		  $ceirctl --dir $dir --port $port --user importer epp < examples/epp-check-request.xml
+		  $ceirctl --dir $dir --port $port --user nra verdict info $cloned --lang uk
+		  $ceirctl --dir $dir --port $http_port --user operator list get grey --format xml
 
 		Any EPP client will do: CA $dir/keys/ca.crt, host 127.0.0.1 or localhost.
 	TEXT
@@ -278,6 +456,7 @@ goodbye() {
 # ---- all of it -----------------------------------------------------------------------------------------------------------------
 
 mkdir -p "$var"
+today=$(date -u +%F)
 # A ceird that still serves the folder holds this lock; the tour would take its data away under it.
 if [ -e "$dir/ceird.lock" ] && ! flock -n "$dir/ceird.lock" true; then
 	echo "tour: $dir is served by a running ceird, process $(cat "$dir/ceird.lock"); stop it, or set VAR to another folder" >&2
@@ -290,12 +469,20 @@ if [ -n "$keep" ] && [ -d "$dir" ]; then
 else
 	make_register
 	load_country
+	grant_amnesty
 	story_sample
 	story_applications
 	story_screen
 	story_stolen
 	story_refused
 	story_messages
+	story_delivery
+	story_unregistered
+	story_clone
+	story_police
+	story_sighting
+	story_lists
+	story_policy
 	story_audit
 fi
 goodbye

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "epp/epp.h"
+#include "http/http.h"
 #include "registry/registry.h"
 
 /* Exit statuses: part of the contract with scripts and with systemd. */
@@ -36,6 +37,7 @@ struct ceird_settings {
 	struct config *config;
 	struct reg_settings reg;
 	struct epp_settings epp;
+	struct http_settings http;
 	char cert[PATH_MAX], key[PATH_MAX], ca[PATH_MAX];
 	const char *locale;              /* empty: look for it */
 	bool log_json;

@@ -1,5 +1,5 @@
 /*
- * ceird_run.c - the server's life: lock, settings, certificates, register, EPP, then signals until one says stop.
+ * ceird_run.c - the server's life: lock, settings, certificates, register, EPP, HTTP, then signals until one says stop.
  *
  * The main thread does nothing but wait for signals; they are blocked before the first other thread begins, so that no
  * thread is ever interrupted. Everything else happens in the threads of the rooms.
@@ -28,6 +28,7 @@ struct run {
 	struct registry *registry;
 	struct tls_server *tls;
 	struct epp_server *epp;
+	struct http_server *http; /* NULL: none */
 	struct reg_stats last;   /* as of the last line of counters */
 	int64_t stats_at_us;
 };
@@ -79,9 +80,11 @@ static void run_raise_limits(const struct run *r)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < r->s.epp.max_sessions + 64)
-		log_warn(ROOM, "%llu file descriptors are too few for epp.max_sessions = %u; raise the hard limit (LimitNOFILE=)",
-			(unsigned long long)limit.rlim_max, r->s.epp.max_sessions);
+	if (limit.rlim_max < r->s.epp.max_sessions + 2 * r->s.http.max_connections + 64)
+		log_warn(ROOM,
+			"%llu file descriptors are too few for epp.max_sessions = %u and http.max_connections = %u; raise the hard limit "
+			"(LimitNOFILE=)",
+			(unsigned long long)limit.rlim_max, r->s.epp.max_sessions, r->s.http.max_connections);
 }
 
 static void run_warn_readable(const char *path)
@@ -151,13 +154,21 @@ static enum ceir_err run_start(struct run *r)
 		log_error(ROOM, "cannot listen on %s (epp.listen): %s", s->epp.listen, ceir_err_text(err));
 		return err;
 	}
-	if ((err = epp_server_start(r->epp)) != CEIR_OK)
+	if ((err = epp_server_start(r->epp)) != CEIR_OK) {
 		log_error(ROOM, "cannot begin to serve: %s", ceir_err_text(err));
+		return err;
+	}
+	if (s->http.listen[0] != '\0' && (err = http_server_new(&s->http, r->registry, &r->http)) != CEIR_OK)
+		log_error(ROOM, "cannot listen on %s (http.listen): %s", s->http.listen, ceir_err_text(err));
 	return err;
 }
 
 static void run_stop(struct run *r)
 {
+	if (r->http) {
+		http_server_stop(r->http);
+		http_server_free(r->http);
+	}
 	if (r->epp) {
 		epp_server_stop(r->epp);
 		epp_server_free(r->epp);
@@ -176,6 +187,8 @@ static void run_reload(struct run *r)
 	struct ceird_settings fresh;
 	enum ceir_err err = tls_server_reload(r->tls);
 
+	if (err == CEIR_OK && r->http)
+		err = http_server_reload(r->http);
 	if (err != CEIR_OK)
 		log_error(ROOM, "reload: the certificates cannot be used, the old ones stay: %s", ceir_err_text(err));
 	else
@@ -236,12 +249,13 @@ static int run_wait(struct run *r, const sigset_t *set)
 
 static enum ceir_err run_serve(struct run *r, const sigset_t *set)
 {
+	const char *http = r->http ? http_server_address(r->http) : "";
 	int sig;
 
-	printf("ready epp=%s\n", epp_server_address(r->epp));
+	printf("ready epp=%s%s%s\n", epp_server_address(r->epp), http[0] ? " http=" : "", http);
 	if (fflush(stdout) != 0)
 		log_warn(ROOM, "standard output cannot be written: %s", strerror(errno));
-	log_info(ROOM, "ceird %s serves %s, epp=%s", CEIR_VERSION, r->args->dir, epp_server_address(r->epp));
+	log_info(ROOM, "ceird %s serves %s, epp=%s http=%s", CEIR_VERSION, r->args->dir, epp_server_address(r->epp), http[0] ? http : "none");
 	sd_notifyf(0, "READY=1\nSTATUS=Serving EPP on %s", epp_server_address(r->epp));
 	sig = run_wait(r, set);
 	log_info(ROOM, "%s: finishing what runs, then stopping", sig == SIGINT ? "interrupted" : "terminated");

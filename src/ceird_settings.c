@@ -4,10 +4,12 @@
  */
 #include "ceird.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #define DAY_S 86400LL
+#define THREADS_MAX 16 /* of struct triplets_settings */
 
 const struct setting CEIRD_SETTINGS[] = {
 	{"epp.listen", SETTING_TEXT, "127.0.0.1:7700", 0, 0,
@@ -25,11 +27,30 @@ const struct setting CEIRD_SETTINGS[] = {
 	{"epp.max_names", SETTING_INT, "10000", 1, 100000, "Names in one check; rows in one application command."},
 	{"epp.require_cltrid", SETTING_TEXT, "transforms", 0, 0,
 		"Which commands must bring a clTRID: none, or transforms (those that change something)."},
+	{"http.listen", SETTING_TEXT, "127.0.0.1:7743", 0, 0,
+		"Address and port of the HTTP service (HTTPS: deliveries, sightings, lists); port 0 takes a free one; empty: none."},
+	{"http.max_connections", SETTING_INT, "256", 1, 65536, "Connections at once; each has a thread."},
+	{"http.max_connections_address", SETTING_INT, "64", 1, 65536, "Connections at once from one address."},
+	{"http.idle_timeout_s", SETTING_INT, "60", 1, DAY_S,
+		"Seconds without a request after which a connection is closed; also in which the head of a request, and a small body, must be "
+		"complete, and between two pieces of a delivery."},
+	{"http.basic", SETTING_BOOL, "true", 0, 0,
+		"Whether a name and a password (HTTP Basic, RFC 7617, over TLS) do in place of a client certificate, for accounts of operators "
+		"that have none."},
+	{"http.max_body_bytes", SETTING_INT, "4194304", 1024, 256 << 20, "Largest body taken of sightings and acknowledgements. Deliveries have no limit."},
 	{"registry.svtrid_prefix", SETTING_TEXT, "UKR", 0, 0,
 		"Start of every server transaction id: 1 to 16 capital letters or digits."},
 	{"registry.max_application_rows", SETTING_INT, "10000000", 1, 100000000,
 		"IMEIs in one application, over all its commands."},
 	{"registry.cache_bytes", SETTING_INT, "268435456", 1 << 20, 1LL << 40, "Page cache of the database's writer."},
+	{"triplets.memory_bytes", SETTING_INT, "536870912", 64 << 20, 1LL << 40,
+		"Memory for sorting deliveries and for sightings that are not yet in segments."},
+	{"triplets.threads", SETTING_INT, "0", 0, 16, "Threads that apply deliveries and classify; 0: as many as there are processors, at most 16."},
+	{"triplets.max_sightings", SETTING_INT, "10000", 1, 1000000, "Sightings in one request."},
+	{"triplets.max_deliveries", SETTING_INT, "4", 1, 1024, "Deliveries of one operator that may be received at once."},
+	{"lists.interval_s", SETTING_INT, "10", 0, DAY_S,
+		"Seconds between two makings of changed lists and notices, at least; 0: lists are made on request only."},
+	{"lists.outbox_keep", SETTING_INT, "20", 1, 100000, "Files of each kind that are kept in an operator's outbox."},
 	{"auth.max_failed_logins", SETTING_INT, "3", 1, 100,
 		"Failed logins after which a connection is closed, and after which an account is locked."},
 	{"auth.lock_s", SETTING_INT, "300", 0, 30 * DAY_S, "Seconds an account stays locked."},
@@ -131,6 +152,34 @@ static void settings_epp(struct ceird_settings *s)
 	};
 }
 
+static void settings_http(struct ceird_settings *s)
+{
+	const struct config *c = s->config;
+
+	s->http = (struct http_settings){
+		.listen = config_text(c, "http.listen"),
+		.cert = s->cert,
+		.key = s->key,
+		.ca = s->ca,
+		.max_connections = (unsigned)config_int(c, "http.max_connections"),
+		.max_connections_address = (unsigned)config_int(c, "http.max_connections_address"),
+		.idle_timeout_s = (unsigned)config_int(c, "http.idle_timeout_s"),
+		.max_body_bytes = (uint64_t)config_int(c, "http.max_body_bytes"),
+		.basic = config_bool(c, "http.basic"),
+	};
+}
+
+/* As many threads as the settings say, or as the processors that we may use. */
+static unsigned settings_threads(const struct config *c)
+{
+	int64_t n = config_int(c, "triplets.threads");
+	cpu_set_t cpus;
+
+	if (n == 0 && sched_getaffinity(0, sizeof cpus, &cpus) == 0)
+		n = CPU_COUNT(&cpus);
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
+}
+
 static enum ceir_err settings_registry(struct ceird_settings *s, const char *dir)
 {
 	const struct config *c = s->config;
@@ -145,6 +194,12 @@ static enum ceir_err settings_registry(struct ceird_settings *s, const char *dir
 		.argon2_memory_kib = (unsigned)config_int(c, "auth.argon2_memory_kib"),
 		.max_application_rows = (uint64_t)config_int(c, "registry.max_application_rows"),
 		.cache_bytes = config_int(c, "registry.cache_bytes"),
+		.triplets_memory = (uint64_t)config_int(c, "triplets.memory_bytes"),
+		.threads = settings_threads(c),
+		.max_sightings = (unsigned)config_int(c, "triplets.max_sightings"),
+		.max_deliveries_operator = (unsigned)config_int(c, "triplets.max_deliveries"),
+		.lists_s = (unsigned)config_int(c, "lists.interval_s"),
+		.outbox_keep = (unsigned)config_int(c, "lists.outbox_keep"),
 	};
 	if ((err = settings_prefix(s->reg.svtrid_prefix)) != CEIR_OK)
 		return err;
@@ -161,6 +216,7 @@ static enum ceir_err settings_map(struct ceird_settings *s, const char *dir)
 		return CEIR_ERANGE;
 	}
 	settings_epp(s);
+	settings_http(s);
 	s->locale = config_text(s->config, "paths.locale");
 	if ((err = settings_registry(s, dir)) != CEIR_OK || (err = settings_log(s)) != CEIR_OK)
 		return err;

@@ -62,7 +62,8 @@ int main(void)
 		"and in the audit log. A command that no line names does not exist for the object (2101). `hello`, `login`, `logout` and `poll`\n"
 		"are everybody's. Beyond this table: police (lea) keep grey and black listings of IMEIs, the regulator (nra) white ones and\n"
 		"black ones of whole TACs; a listing is changed and ended by the authority that made it; importers apply under a permit,\n"
-		"points of sale (pos) for personal imports, which customs confirm.\n");
+		"points of sale (pos) for personal imports, which customs confirm. Operators reach what is their operator's; law enforcement and\n"
+		"admin name a case for each look at triplets; a watch may be changed and ended by any account of the police.\n");
 	for (size_t i = 0; reg_objects[i]; i++) {
 		printf("\n## %s\n\n", reg_objects[i]->name);
 		print_verbs(reg_objects[i]);

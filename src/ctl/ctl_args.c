@@ -105,10 +105,14 @@ enum ceir_err ctl_args_parse(int argc, char *const *argv, struct ctl_args *out, 
 
 	for (int i = 1; !err && i < argc; i++) {
 		if (ended || strncmp(argv[i], "--", 2) != 0) {
-			if (!ended && strcmp(argv[i], "-h") == 0)
+			if (!ended && strcmp(argv[i], "-h") == 0) {
 				a.help = true;
-			else
+			} else if (!ended && strcmp(argv[i], "-o") == 0) {
+				err = option_parse(&a, "output", i + 1 < argc ? argv[i + 1] : NULL, &used, why, why_size);
+				i += !err && used;
+			} else {
 				a.words[a.n_words++] = argv[i];
+			}
 		} else if (argv[i][2] == '\0') {
 			ended = true;
 		} else {

@@ -93,7 +93,7 @@ static bool verb_find(const struct reg_object *o, const char *word, enum reg_ver
 	if (strcmp(word, "end") == 0 && strcmp(o->name, "listing") == 0)
 		word = "delete";
 	for (unsigned v = REG_CHECK; v < REG_VERBS; v++)
-		if (o->may[v] && strcmp(word, reg_verb_name(v)) == 0) {
+		if (ctl_request_can(o, (enum reg_verb)v) && strcmp(word, reg_verb_name(v)) == 0) {
 			*verb = (enum reg_verb)v;
 			return true;
 		}
@@ -106,11 +106,15 @@ enum ctl_exit ctl_command_object(struct ctl *c, const struct reg_object *o)
 	bool is_application = strcmp(o->name, "application") == 0;
 	enum reg_verb verb;
 
+	if (word && strcmp(o->name, "list") == 0 && strcmp(word, "get") == 0)
+		return ctl_command_list_get(c);
+	if (word && strcmp(o->name, "delivery") == 0 && strcmp(word, "rejects") == 0)
+		return ctl_command_rejects(c);
 	if (word && is_application && strcmp(word, "submit") == 0)
 		return ctl_command_submit(c, o);
 	if (word && is_application && strcmp(word, "result") == 0)
 		return ctl_command_result(c, o);
-	if (word && strcmp(word, "import") == 0 && o->may[REG_CREATE])
+	if (word && strcmp(word, "import") == 0 && ctl_request_can(o, REG_CREATE))
 		return ctl_command_import(c, o);
 	if (!word || !verb_find(o, word, &verb)) {
 		ctl_complain(word ? "%s has no verb \"%s\"" : "%s: which verb?", o->name, word);

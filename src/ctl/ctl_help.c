@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "ctl/ctl_request.h"
+
 void ctl_help(FILE *to)
 {
 	fputs("usage: ceirctl [OPTION]... COMMAND\n"
@@ -29,6 +31,9 @@ void ctl_help(FILE *to)
 	      "  poll [--all]           the oldest message; all of them, taking each off the queue\n"
 	      "  poll ack ID            takes a message off the queue\n"
 	      "  password [--new-password-file FILE]\n"
+	      "  deliver FILE|- --kind full|delta [--id ID] [--wait] [--rejects FILE]     over HTTPS, port 7743\n"
+	      "  delivery rejects ID [-o FILE]                                            over HTTPS\n"
+	      "  list get black|grey|exceptions|white [--since N] [--format csv|xml] [--packing gzip|zstd] [-o FILE]   over HTTPS\n"
 	      "  application submit FILE.csv --permit P --position N [--reference R] [--wait] [--rejects FILE]\n"
 	      "  application result ID [--refused] [--csv FILE]\n"
 	      "  OBJECT VERB ...        `ceirctl OBJECT --help` says more. Objects and their verbs:\n",
@@ -36,9 +41,9 @@ void ctl_help(FILE *to)
 	for (size_t i = 0; reg_objects[i]; i++) {
 		fprintf(to, "    %-13s", reg_objects[i]->name);
 		for (unsigned v = REG_CHECK; v < REG_VERBS; v++)
-			if (reg_objects[i]->may[v])
+			if (ctl_request_can(reg_objects[i], (enum reg_verb)v))
 				fprintf(to, " %s", reg_verb_name(v));
-		fprintf(to, "%s\n", reg_objects[i]->may[REG_CREATE] ? " import" : "");
+		fprintf(to, "%s\n", ctl_request_can(reg_objects[i], REG_CREATE) ? " import" : "");
 	}
 	fputs("\nExit status: 0 done, 1 refused by the server, 2 wrong usage or local file, 3 no connection.\n", to);
 }
@@ -103,7 +108,9 @@ static void help_verb(FILE *to, const struct reg_object *o, enum reg_verb verb)
 		fputs("  --curExDate YYYY-MM-DD  --exDate YYYY-MM-DD\n", to);
 	if (verb == REG_TRANSFER)
 		fputs("  --op query|request|approve|reject|cancel\n", to);
-	if (verb == REG_DELETE && reg_field_find(o->fields, STR("ground")))
+	if (verb == REG_INFO && strcmp(o->name, "list") == 0)
+		fputs("  --operator NAME  (who is no operator says whose)\n", to);
+	if (verb == REG_DELETE && strcmp(o->name, "listing") == 0)
 		fputs("  --ground TEXT\n", to);
 	if (verb == REG_QUERY)
 		fputs("  --filter 'FIELD = VALUE'  (also != < <= > >=, ^ begins with; may repeat)\n"
@@ -128,7 +135,7 @@ static void help_query_fields(FILE *to, const struct reg_object *o)
 void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb)
 {
 	for (unsigned v = REG_CHECK; v < REG_VERBS; v++) {
-		if (!o->may[v] || (verb && strcmp(verb, reg_verb_name(v)) != 0))
+		if (!ctl_request_can(o, (enum reg_verb)v) || (verb && strcmp(verb, reg_verb_name(v)) != 0))
 			continue;
 		help_verb(to, o, (enum reg_verb)v);
 		if (v == REG_QUERY)
@@ -141,7 +148,7 @@ void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb)
 			to);
 	if (strcmp(o->name, "application") == 0 && (!verb || strcmp(verb, "result") == 0))
 		fputs("ceirctl application result ID [--refused] [--csv FILE | -]\n", to);
-	if (o->may[REG_CREATE] && (!verb || strcmp(verb, "import") == 0))
+	if (ctl_request_can(o, REG_CREATE) && (!verb || strcmp(verb, "import") == 0))
 		fprintf(to,
 			"ceirctl %s import FILE.csv | -  [--rejects FILE]\n  one object a row; the first row names the columns\n",
 			o->name);

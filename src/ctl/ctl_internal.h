@@ -34,6 +34,10 @@ enum ctl_exit ctl_command_submit(struct ctl *c, const struct reg_object *o);
 enum ctl_exit ctl_command_result(struct ctl *c, const struct reg_object *o);
 /* ctl_import.c */
 enum ctl_exit ctl_command_import(struct ctl *c, const struct reg_object *o);
+/* ctl_deliver.c, ctl_download.c: over HTTPS */
+enum ctl_exit ctl_command_deliver(struct ctl *c);
+enum ctl_exit ctl_command_rejects(struct ctl *c);
+enum ctl_exit ctl_command_list_get(struct ctl *c);
 /* ctl_help.c */
 void ctl_help(FILE *to);
 void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb);
@@ -49,6 +53,8 @@ struct ctl_progress {
 /* Shows only when stderr is a terminal. */
 void ctl_progress_begin(struct ctl_progress *p, const struct ctl *c, const char *what, uint64_t total_bytes);
 void ctl_progress_show(struct ctl_progress *p, uint64_t bytes, uint64_t rows);
+/* The same where there are bytes and no rows. */
+void ctl_progress_bytes(struct ctl_progress *p, uint64_t bytes);
 /* Clears the line. */
 void ctl_progress_end(struct ctl_progress *p);
 

@@ -230,13 +230,29 @@ static enum ceir_err put_renew(struct build *x)
 	return CEIR_OK;
 }
 
+/* The lists are an operator's; who is none says whose. */
+static void put_whose(struct build *x)
+{
+	const char *operator = strcmp(x->o->name, "list") == 0 ? ctl_args_value(x->a, "operator") : NULL;
+
+	if (operator)
+		ctl_xml_element(x->b, x->o->name, "operator", str_of(operator));
+}
+
 /* A listing is ended, on a ground of its own. */
 static void put_ground(struct build *x)
 {
-	const char *ground = reg_field_find(x->o->fields, STR("ground")) ? ctl_args_value(x->a, "ground") : NULL;
+	const char *ground = strcmp(x->o->name, "listing") == 0 ? ctl_args_value(x->a, "ground") : NULL;
 
 	if (ground)
 		ctl_xml_element(x->b, x->o->name, "ground", str_of(ground));
+}
+
+bool ctl_request_can(const struct reg_object *o, enum reg_verb verb)
+{
+	bool body = verb == REG_CREATE && (strcmp(o->name, "delivery") == 0 || strcmp(o->name, "triplet") == 0);
+
+	return o->may[verb] && !body;
 }
 
 enum ceir_err ctl_request_object(struct buf *b, const struct reg_object *o, enum reg_verb verb, const char *key, struct ctl_args *a,
@@ -258,6 +274,9 @@ enum ceir_err ctl_request_object(struct buf *b, const struct reg_object *o, enum
 		break;
 	case REG_RENEW:
 		err = put_renew(&x);
+		break;
+	case REG_INFO:
+		put_whose(&x);
 		break;
 	case REG_DELETE:
 		put_ground(&x);

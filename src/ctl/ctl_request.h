@@ -27,6 +27,8 @@ void ctl_request_rows(struct buf *b, const struct reg_object *o, const char *key
 enum ceir_err ctl_request_query(
 	struct buf *b, const struct reg_object *o, struct ctl_args *a, struct str cursor, char *why, size_t why_size) CEIR_MUST_USE;
 
+/* Whether a verb of the table is one that a frame can do: what brings a file (a delivery, sightings) goes over HTTPS. */
+bool ctl_request_can(const struct reg_object *o, enum reg_verb verb);
 /* The only sub-field of all groups of o with that name, and its group; NULL: none. */
 const struct reg_field *ctl_group_field(const struct reg_object *o, struct str name, const struct reg_field **group);
 

@@ -29,6 +29,8 @@ struct ctl_target {
 
 /* Reads DIR/ceir.conf for the address. why gets what is missing. */
 enum ceir_err ctl_target_find(const struct ctl_args *a, struct ctl_target *t, char *why, size_t why_size) CEIR_MUST_USE;
+/* The same for the HTTP service. */
+enum ceir_err ctl_target_find_http(const struct ctl_args *a, struct ctl_target *t, char *why, size_t why_size) CEIR_MUST_USE;
 /* "127.0.0.1:7700", "[::1]:700". A wildcard address becomes the loopback one: we are on the same machine. */
 enum ceir_err ctl_address_split(struct str text, char *host, size_t host_size, char *port, size_t port_size) CEIR_MUST_USE;
 /* First line of a file; "-": of standard input, without echo when that is a terminal. */

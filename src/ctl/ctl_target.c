@@ -53,7 +53,14 @@ enum ceir_err ctl_address_split(struct str text, char *host, size_t host_size, c
 	return CEIR_OK;
 }
 
-static enum ceir_err address_of_dir(const char *dir, struct ctl_target *t, char *why, size_t why_size)
+/* A service of the server: its section in ceir.conf, where that listens unless it says so, and its port. */
+struct service {
+	const char *section, *listen, *port;
+};
+static const struct service epp_service = {"epp", "127.0.0.1:7700", "700"}; /* RFC 5734: EPP's own port */
+static const struct service http_service = {"http", "127.0.0.1:7743", "7743"};
+
+static enum ceir_err address_of_dir(const char *dir, const struct service *of, struct ctl_target *t, char *why, size_t why_size)
 {
 	struct buf conf = BUF_INIT(CONF_MAX);
 	char path[4096];
@@ -64,11 +71,11 @@ static enum ceir_err address_of_dir(const char *dir, struct ctl_target *t, char 
 	if (err) {
 		snprintf(why, why_size, "%s/ceir.conf: %s", dir, ceir_err_text(err));
 	} else {
-		struct str listen = conf_find(buf_view(&conf), "epp", "listen");
+		struct str listen = conf_find(buf_view(&conf), of->section, "listen");
 		err = ctl_address_split(
-			listen.n ? listen : STR("127.0.0.1:7700"), t->host, sizeof(t->host), t->port, sizeof(t->port));
+			listen.n ? listen : str_of(of->listen), t->host, sizeof(t->host), t->port, sizeof(t->port));
 		if (err)
-			snprintf(why, why_size, "%s/ceir.conf: epp.listen is not HOST:PORT", dir);
+			snprintf(why, why_size, "%s/ceir.conf: %s.listen is not HOST:PORT", dir, of->section);
 	}
 	buf_free(&conf);
 	return err;
@@ -91,19 +98,20 @@ static void copy_option(char *out, size_t size, const char *value)
 		snprintf(out, size, "%s", value);
 }
 
-enum ceir_err ctl_target_find(const struct ctl_args *a, struct ctl_target *t, char *why, size_t why_size)
+static enum ceir_err target_find(
+	const struct ctl_args *a, const struct service *of, struct ctl_target *t, char *why, size_t why_size)
 {
 	enum ceir_err err = CEIR_OK;
 
 	memset(t, 0, sizeof(*t));
-	snprintf(t->port, sizeof(t->port), "700"); /* RFC 5734: EPP's own */
+	snprintf(t->port, sizeof(t->port), "%s", of->port);
 	copy_option(t->user, sizeof(t->user), a->user);
 	copy_option(t->ca, sizeof(t->ca), a->ca);
 	copy_option(t->cert, sizeof(t->cert), a->cert);
 	copy_option(t->key, sizeof(t->key), a->key);
 	copy_option(t->password_file, sizeof(t->password_file), a->password_file);
 	if (a->dir) {
-		err = address_of_dir(a->dir, t, why, why_size);
+		err = address_of_dir(a->dir, of, t, why, why_size);
 		if (err)
 			return err;
 		if (!a->user)
@@ -124,6 +132,16 @@ enum ceir_err ctl_target_find(const struct ctl_args *a, struct ctl_target *t, ch
 		return CEIR_EINVAL;
 	}
 	return CEIR_OK;
+}
+
+enum ceir_err ctl_target_find(const struct ctl_args *a, struct ctl_target *t, char *why, size_t why_size)
+{
+	return target_find(a, &epp_service, t, why, why_size);
+}
+
+enum ceir_err ctl_target_find_http(const struct ctl_args *a, struct ctl_target *t, char *why, size_t why_size)
+{
+	return target_find(a, &http_service, t, why, why_size);
 }
 
 /* One line from a terminal without showing it. */

@@ -72,6 +72,9 @@ static void fill_info(struct epp_parser *p, xmlNodePtr object, struct reg_comman
 	fill_number(epp_xml_attribute(p, object, "after"), UINT64_MAX, &c->after);
 	fill_number(epp_xml_attribute(p, object, "rows"), UINT32_MAX, &rows);
 	c->rows = (uint32_t)rows;
+	/* Of an operator's list: whose. */
+	if (c->key)
+		c->key->next = fill_fields(p, epp_xml_next(epp_xml_first(object)), c->object->fields);
 }
 
 static void fill_update(struct epp_parser *p, xmlNodePtr object, struct reg_command *c)

@@ -2,7 +2,7 @@
  * policy_verdict.c - the verdict of an IMEI and of a TAC, and the names of the reasons of listings. The order of rules is
  * that of policy.h.
  */
-#include "policy/policy.h"
+#include "policy/policy_internal.h"
 
 static struct verdict verdict_of(enum verdict_colour colour, enum verdict_reason reason)
 {
@@ -40,37 +40,61 @@ static enum verdict_reason taken_back(enum policy_registration registration)
 	return VERDICT_NEVER_HEARD;
 }
 
-static struct verdict first_rule(const struct policy_facts *f)
+uint32_t policy_rules_that_hold(const struct policy_facts *f)
+{
+	return (uint32_t)f->golden << RULE_GOLDEN | (uint32_t)(f->black_reason != 0) << RULE_BLACK_LISTING |
+		(uint32_t)(f->malformed && f->seen) << RULE_MALFORMED | (uint32_t)(f->tac_unallocated && f->seen) << RULE_TAC_UNALLOCATED |
+		(uint32_t)f->clone << RULE_CLONE | (uint32_t)(f->registration == POLICY_REGISTERED && !f->grey_reason) << RULE_REGISTERED |
+		(uint32_t)(f->white_reason != 0) << RULE_WHITE_LISTING |
+		(uint32_t)(f->registration >= POLICY_WITHDRAWN) << RULE_TAKEN_BACK |
+		(uint32_t)(f->grey_reason != 0) << RULE_GREY_LISTING | (uint32_t)f->amnesty << RULE_AMNESTY |
+		(uint32_t)f->condition << RULE_CONDITION | (uint32_t)f->seen << RULE_SEEN | UINT32_C(1) << RULE_NEVER_HEARD;
+}
+
+struct verdict policy_rule_verdict(unsigned rule, const struct policy_facts *f)
 {
 	enum verdict_colour by_grace = f->grace_over ? VERDICT_BLACK : VERDICT_GREY;
-	enum verdict_reason back = taken_back(f->registration);
 
-	if (f->golden)
+	switch (rule) {
+	case RULE_GOLDEN:
 		return verdict_of(VERDICT_WHITE, VERDICT_GOLDEN);
-	if (f->black_reason)
+	case RULE_BLACK_LISTING:
 		return black_listing(f->black_reason);
-	if (f->malformed && f->seen)
+	case RULE_MALFORMED:
 		return verdict_of(by_grace, VERDICT_MALFORMED);
-	if (f->tac_unallocated && f->seen)
+	case RULE_TAC_UNALLOCATED:
 		return verdict_of(by_grace, VERDICT_TAC_UNALLOCATED);
-	if (f->registration == POLICY_REGISTERED && !f->grey_reason)
+	case RULE_CLONE:
+		return verdict_of(by_grace, VERDICT_CLONE);
+	case RULE_REGISTERED:
 		return verdict_of(VERDICT_WHITE, VERDICT_REGISTERED);
-	if (f->white_reason)
+	case RULE_WHITE_LISTING:
 		return verdict_of(VERDICT_WHITE, VERDICT_LISTED_WHITE);
-	if (back != VERDICT_NEVER_HEARD)
-		return verdict_of(VERDICT_GREY, back);
-	if (f->grey_reason)
+	case RULE_TAKEN_BACK:
+		return verdict_of(VERDICT_GREY, taken_back(f->registration));
+	case RULE_GREY_LISTING:
 		return verdict_of(VERDICT_GREY, VERDICT_LISTED_GREY);
-	if (f->seen)
+	case RULE_AMNESTY:
+		return verdict_of(VERDICT_WHITE, VERDICT_AMNESTY);
+	case RULE_CONDITION:
+		return verdict_of(by_grace, VERDICT_CONDITION);
+	case RULE_SEEN:
 		return verdict_of(by_grace, VERDICT_UNREGISTERED_SEEN);
-	return verdict_of(VERDICT_UNKNOWN, VERDICT_NEVER_HEARD);
+	default:
+		return verdict_of(VERDICT_UNKNOWN, VERDICT_NEVER_HEARD);
+	}
+}
+
+unsigned policy_first_rule(const struct policy_facts *f)
+{
+	return (unsigned)__builtin_ctz(policy_rules_that_hold(f));
 }
 
 struct verdict policy_verdict(const struct policy_facts *facts)
 {
-	struct verdict v = first_rule(facts);
+	struct verdict v = policy_rule_verdict(policy_first_rule(facts), facts);
 	v.registered = facts->registration != POLICY_NOT_REGISTERED && facts->registration != POLICY_WITHDRAWN;
-	v.pair = facts->pair;
+	v.pair = facts->pair || v.reason == VERDICT_CLONE;
 	return v;
 }
 

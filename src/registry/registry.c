@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "registry/registry_internal.h"
+#include "registry/registry_class.h"
 
 #define PATH_MAX_ 4096
 
@@ -35,7 +35,7 @@ static enum ceir_err write_key(const struct reg_settings *s, const char *name, c
 	return err;
 }
 
-static enum ceir_err read_key(const struct reg_settings *s, const char *name, uint8_t *key, size_t n)
+enum ceir_err reg_key_read(const struct reg_settings *s, const char *name, uint8_t *key, size_t n)
 {
 	char path[PATH_MAX_];
 	struct buf b = BUF_INIT(1024);
@@ -108,6 +108,8 @@ static enum ceir_err put_first_account(struct store_conn *c, void *arg)
 	cert[ACCOUNT_CERT_ACCOUNT].null = false;
 	if (!err)
 		err = store_insert(c, &STORE_ACCOUNT_CERT, cert, NULL);
+	if (!err)
+		err = reg_policy_first(c, now);
 	return err ? err : store_audit_append(c, &a);
 }
 
@@ -151,7 +153,10 @@ static enum ceir_err load_row(void *ctx, struct imei imei, uint16_t verdict)
 {
 	struct load *l = ctx;
 
-	return verdicts_load(l->verdicts, imei, verdict_unpack(verdict));
+	struct verdict v = verdict_unpack(verdict);
+
+	v.row = true;
+	return verdicts_load(l->verdicts, imei, v);
 }
 
 static void *load_thread(void *arg)
@@ -252,9 +257,22 @@ static enum ceir_err load_all(struct registry *r)
 
 /* ---- open, close ---- */
 
+/* Backwards, whatever was opened: who gives work stops before who does it. */
+static void close_parts(struct registry *r)
+{
+	reg_intake_close(r);
+	reg_class_stop(r);
+	if (r->working)
+		reg_work_stop(r);
+	reg_lists_close(r);
+	reg_class_close(r);
+	triplets_close(r->triplets);
+	store_close(r->store);
+}
+
 static void free_registry(struct registry *r)
 {
-	store_close(r->store);
+	close_parts(r);
 	verdicts_free(r->verdicts);
 	pthread_mutex_destroy(&r->sessions_lock);
 	pthread_mutex_destroy(&r->hash_lock);
@@ -267,18 +285,48 @@ static void free_registry(struct registry *r)
 	free(r);
 }
 
+static enum ceir_err first_policy(struct store_conn *c, void *arg)
+{
+	(void)arg;
+	return reg_policy_first(c, clock_real_us());
+}
+
 static enum ceir_err open_parts(struct registry *r)
 {
 	char path[PATH_MAX_];
+	/* A register of an older version has no policy yet. */
+	struct store_job policy = {.run = first_policy};
 	enum ceir_err err = path_of(&r->settings, "ceir.db", path);
 
 	if (!err)
-		err = read_key(&r->settings, "keys/audit.key", r->digest_key, sizeof r->digest_key);
+		err = reg_key_read(&r->settings, "keys/audit.key", r->digest_key, sizeof r->digest_key);
+	if (!err)
+		reg_golden_key(r);
 	if (!err)
 		err = store_open(path, r->settings.cache_bytes, &r->store);
 	if (!err)
+		err = store_run(r->store, &policy);
+	if (!err)
 		err = load_all(r);
-	return err ? err : reg_work_start(r);
+	if (!err)
+		err = reg_triplets_open(r);
+	if (!err)
+		err = reg_class_open(r);
+	return err;
+}
+
+/* What works by itself: first who is given work, then who gives it. */
+static enum ceir_err start_parts(struct registry *r)
+{
+	enum ceir_err err = reg_lists_open(r);
+
+	if (!err) {
+		err = reg_work_start(r);
+		r->working = !err;
+	}
+	if (!err)
+		err = reg_class_start(r);
+	return err ? err : reg_intake_open(r);
 }
 
 enum ceir_err registry_open(const struct reg_settings *s, struct registry **out)
@@ -297,6 +345,8 @@ enum ceir_err registry_open(const struct reg_settings *s, struct registry **out)
 	pthread_cond_init(&r->hash_free, NULL);
 	thread_cond_init(&r->work);
 	enum ceir_err err = r->settings.dir && r->settings.svtrid_prefix && r->verdicts ? open_parts(r) : CEIR_ENOMEM;
+	if (!err)
+		err = start_parts(r);
 	if (err)
 		free_registry(r);
 	else
@@ -308,7 +358,6 @@ void registry_close(struct registry *r)
 {
 	if (!r)
 		return;
-	reg_work_stop(r);
 	CEIR_ASSERT(r->sessions == NULL);
 	free_registry(r);
 }
@@ -331,6 +380,8 @@ void registry_stats(const struct registry *r, struct reg_stats *out)
 	if (db && !store_change_last(db, &seq))
 		out->change_seq = (uint64_t)seq;
 	store_reader_done(r->store, db);
+	out->classified_us = atomic_load(&r->class->classified_us);
+	reg_intake_stats(r, out);
 }
 
 /* ---- the signed head of the audit chain ---- */
@@ -351,7 +402,7 @@ enum ceir_err registry_audit_head(const struct reg_settings *s, struct buf *out)
 	enum ceir_err err = sodium_init() < 0 ? CEIR_ESTATE : path_of(s, "ceir.db", path);
 
 	if (!err)
-		err = read_key(s, "keys/audit-sign.key", sign, sizeof sign);
+		err = reg_key_read(s, "keys/audit-sign.key", sign, sizeof sign);
 	if (!err)
 		err = store_open_readonly(path, &db);
 	if (!err)

@@ -140,6 +140,11 @@ struct reg_query {
 struct reg_login {
 	struct str clid, pw, newpw;     /* newpw.p NULL: none */
 	size_t lang;                    /* index of i18n; the face has resolved the tag */
+	/*
+	 * HTTP. by_certificate: no clid and pw; the account is the one active account that the client's certificate belongs to, and the
+	 * certificate is proof enough. Else, without a certificate, name and password do for an account of an operator that has no certificate.
+	 */
+	bool http, by_certificate;
 };
 
 /* A row of an application: one device. */
@@ -168,6 +173,11 @@ struct reg_command {
 	uint32_t rows;                   /* ... at most so many (0: none; at most 10,000) */
 	enum reg_transfer_op op;
 	const struct reg_query *query;   /* REG_QUERY */
+	struct reg_delivery *delivery;   /* delivery create: what was received; the door takes it over */
+	struct str body;                 /* triplet create: sightings, JSON */
+	bool body_is_csv;                /* or CSV as of a delivery */
+	const struct reg_list_request *list; /* list info that makes a file; NULL: only its state */
+	bool want_file;                  /* delivery info: also its report of rejects, as reply->file */
 	const struct reg_login *login;   /* REG_LOGIN */
 	bool poll_ack;                   /* REG_POLL: ack of msgid, else req */
 	struct str msgid;
@@ -230,6 +240,50 @@ struct reg_message {
 	size_t n_args;
 };
 
+/* ---- deliveries and lists: bodies too large for a command ---------------------------------------------------------- */
+
+/* A delivery while it is received: unpacked, read and staged piece by piece, in constant memory. One thread. */
+struct reg_delivery;
+struct reg_session;
+struct reg_delivery_start {
+	bool full;                      /* the whole subscriber base */
+	struct str id;                  /* the client's own name for it (header or ?id=), 1..64 printable; empty: none */
+	struct str name;                /* file name, empty: none */
+	int64_t at_s;                   /* time of lines that say none; 0: now */
+};
+/*
+ * CEIR_EPERM: the session may not deliver (execute the create without it: the door refuses and audits). CEIR_ELIMIT: too many at once of this operator.
+ * CEIR_EINVAL: id or name is not as expected. Nothing is visible before the create command.
+ */
+enum ceir_err reg_delivery_begin(struct reg_session *s, const struct reg_delivery_start *start, struct reg_delivery **out) CEIR_MUST_USE;
+/* CEIR_EINVAL: the body cannot be read as a delivery (reg_delivery_why says why); the rest of it may be thrown away, then execute the create, which is refused. */
+enum ceir_err reg_delivery_feed(struct reg_delivery *d, struct str bytes) CEIR_MUST_USE;
+/* The client went away, or the create was never executed. NULL is allowed. */
+void reg_delivery_drop(struct reg_delivery *d);
+
+enum reg_list_kind { REG_LIST_BLACK, REG_LIST_GREY, REG_LIST_EXCEPTIONS, REG_LIST_WHITE, REG_LISTS };
+const char *reg_list_name(unsigned list); /* "black" "grey" "exceptions" "white" */
+enum reg_list_format { REG_LIST_CSV, REG_LIST_XML };
+enum reg_packing { REG_PLAIN, REG_GZIP, REG_ZSTD };
+
+struct reg_list_request {
+	bool delta;                     /* what changed since sequence number `since`; else the whole list */
+	int64_t since;
+	enum reg_list_format format;
+	enum reg_packing packing;
+};
+
+/* A file as an answer. */
+struct reg_file {
+	int fd;                         /* open for reading, the face's to close */
+	uint64_t bytes, rows;
+	int64_t from, to;               /* sequence numbers of the change log; from 0: a full list */
+	char media_type[48];            /* "text/csv; charset=utf-8", ... without packing */
+	char digest[65];                /* SHA-256 of the bytes as sent, hex; good as an entity tag */
+	char signature[129];            /* Ed25519 by keys/audit-sign.key over the line that docs/formats.md says, hex */
+	char name[96];                  /* for whoever stores it */
+};
+
 #define REG_SVTRID_MAX 65
 
 struct reg_reply {
@@ -245,6 +299,7 @@ struct reg_reply {
 	size_t n_rows;
 	const struct reg_page *page;     /* QUERY */
 	const struct reg_message *message; /* msgQ */
+	struct reg_file *file;           /* NULL: none */
 };
 
 /* ---- the door ------------------------------------------------------------------------------------------------------ */
@@ -262,6 +317,12 @@ struct reg_settings {
 	unsigned argon2_memory_kib;
 	uint64_t max_application_rows;
 	int64_t cache_bytes;             /* of the database's writer */
+	uint64_t triplets_memory;        /* bytes for sorting and for sightings in memory */
+	unsigned threads;                /* for applying deliveries and classifying */
+	unsigned max_sightings;          /* in one triplet create */
+	unsigned max_deliveries_operator;/* being received at once */
+	unsigned lists_s;                /* lists and notices are made at most so often, in seconds; 0: only on request */
+	unsigned outbox_keep;            /* files of each kind kept in an operator's outbox */
 };
 
 /* Creates the database and the first account. password: UTF-8. fp: SHA-256 of the account's certificate. */
@@ -316,6 +377,8 @@ enum ceir_err reg_settle(struct reg_session *s) CEIR_MUST_USE;
 /* Numbers for the log and later for metrics; any thread. */
 struct reg_stats {
 	uint64_t commands, refused, transforms, commits, verdicts, verdict_bytes, audit_seq, change_seq;
+	uint64_t triplets, triplet_bytes, sightings, deliveries_waiting; /* waiting: received and not yet applied, held ones too */
+	int64_t classified_us;           /* when the last full classification ended; 0: never */
 };
 void registry_stats(const struct registry *r, struct reg_stats *out);
 

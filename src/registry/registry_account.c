@@ -60,7 +60,7 @@ static void take_hash(struct exec *x, struct store_val *row)
 /* Importers' accounts name their importer, operators' their operator; nobody else has either. */
 static enum ceir_err check_party(struct exec *x, const struct store_val *row)
 {
-	struct store_val importer[IMPORTER_N];
+	struct store_val importer[IMPORTER_N], operator[OPERATOR_N];
 	bool is_importer = reg_val_is(row[ACCOUNT_ROLE], "importer"), is_operator = reg_val_is(row[ACCOUNT_ROLE], "operator");
 	enum ceir_err err;
 
@@ -69,6 +69,8 @@ static enum ceir_err check_party(struct exec *x, const struct store_val *row)
 	if (is_operator != !row[ACCOUNT_OPERATOR].null)
 		return reg_refuse(x, is_operator ? REG_MISSING : REG_POLICY, "operator", STR(""),
 			N_("Accounts of operators, and only they, name an operator"));
+	if (is_operator && !reg_find(x, &STORE_OPERATOR, row[ACCOUNT_OPERATOR].s, operator, &err))
+		return err ? err : reg_refuse(x, REG_NOT_FOUND, "operator", row[ACCOUNT_OPERATOR].s, N_("There is no such operator"));
 	if (!is_importer || reg_find(x, &STORE_IMPORTER, row[ACCOUNT_IMPORTER].s, importer, &err))
 		return CEIR_OK;
 	return err ? err : reg_refuse(x, REG_NOT_FOUND, "importer", row[ACCOUNT_IMPORTER].s, N_("There is no such importer"));

@@ -1,7 +1,7 @@
 /* registry_imei.c - devices: check, info, registration of one device, tags, withdrawal, transfer between importers. */
 #include <string.h>
 
-#include "registry/registry_internal.h"
+#include "registry/registry_class.h"
 
 /* ---- check ---- */
 
@@ -16,7 +16,7 @@ static void judge(struct reg_check_item *item, const struct verdict *v)
 #define BATCH 64
 
 /* One batch of names: parse all, then look all up together (the table overlaps their cache misses). */
-static void check_batch(struct exec *x, const struct str *names, size_t n, struct reg_check_item *items)
+static void check_batch(struct exec *x, const struct reg_tables *t, const struct str *names, size_t n, struct reg_check_item *items)
 {
 	struct imei imeis[BATCH] = {{0}};
 	struct verdict verdicts[BATCH];
@@ -33,8 +33,10 @@ static void check_batch(struct exec *x, const struct str *names, size_t n, struc
 		items[i].reason = N_("Object is not valid");
 	}
 	verdicts_get_many(x->r->verdicts, imeis, good, verdicts);
-	for (size_t i = 0; i < good; i++)
+	for (size_t i = 0; i < good; i++) {
+		reg_spare_golden(x->r, t, imeis[i], &verdicts[i]);
 		judge(&items[of[i]], &verdicts[i]);
+	}
 }
 
 enum ceir_err reg_imei_check(struct exec *x)
@@ -43,10 +45,12 @@ enum ceir_err reg_imei_check(struct exec *x)
 
 	if (!items)
 		return CEIR_ENOMEM;
+	struct reg_tables *t = reg_class_tables_take(x->r);
 	verdicts_enter(x->s->reader);
 	for (size_t i = 0; i < x->c->n_names; i += BATCH)
-		check_batch(x, x->c->names + i, x->c->n_names - i < BATCH ? x->c->n_names - i : BATCH, items + i);
+		check_batch(x, t, x->c->names + i, x->c->n_names - i < BATCH ? x->c->n_names - i : BATCH, items + i);
 	verdicts_leave(x->s->reader);
+	reg_tables_give(t);
 	x->reply->data = REG_DATA_CHECK;
 	x->reply->object = x->c->object;
 	x->reply->checks = items;
@@ -66,6 +70,7 @@ struct device {
 	struct exec *x;
 	struct imei imei;
 	struct store_imei row;
+	bool has_row;                                   /* else the triplets alone speak of it */
 	bool registered;                                /* an application registered it, withdrawn or not */
 	enum policy_registration registration;
 	struct store_val app[APPLICATION_N], importer[IMPORTER_N], permit[PERMIT_N], position[POSITION_N], certificate[CERTIFICATE_N], tac[TAC_N];
@@ -104,6 +109,7 @@ static void load_device(struct device *d)
 	enum ceir_err err;
 
 	d->err = store_imei_get(x->db, d->imei, &d->row);
+	d->has_row = !d->err;
 	if (d->err)
 		return;
 	d->registered = d->row.application != 0;
@@ -145,25 +151,23 @@ static void put_partners(struct device *d)
 			put(d, "imei", reg_print_imei(d->x, imeis[i]));
 }
 
+/* The verdict as everybody is told it, and when it became so. */
 static void put_state(struct device *d)
 {
 	const struct reg_field *fields = reg_field_find(imei_fields(), STR("state"))->fields;
-	struct verdict entry = verdict_unpack(d->row.verdict), v;
-	struct store_change change;
+	struct verdict v;
+	struct str since = {NULL, 0};
 	struct reg_list group;
 
-	/* Of the table, because it knows barred TACs; the time is that of the IMEI's own change when that is what counts. */
-	verdicts_enter(d->x->s->reader);
-	verdicts_get(d->x->r->verdicts, d->imei, &v);
-	verdicts_leave(d->x->s->reader);
 	reg_list_init(&group);
-	d->err = d->err ? d->err : store_change_get(d->x->db, d->row.change, &change);
+	if (!d->err)
+		d->err = reg_told_verdict(d->x, d->imei, d->has_row ? &d->row : NULL, &v, &since);
 	if (!d->err)
 		d->err = reg_list_add(d->x, &group, fields, "colour", str_of(verdict_colour_name(v.colour)));
 	if (!d->err)
 		d->err = reg_list_add(d->x, &group, fields, "reason", str_of(verdict_reason_name(v.reason)));
-	if (!d->err && v.reason == entry.reason)
-		d->err = reg_list_add(d->x, &group, fields, "since", reg_print_time(d->x, change.at_s * SECOND_US));
+	if (!d->err)
+		d->err = reg_list_add(d->x, &group, fields, "since", since);
 	if (!d->err)
 		d->err = reg_list_group(d->x, &d->l, imei_fields(), "state", group.head);
 }
@@ -243,6 +247,17 @@ static bool owns(const struct device *d)
 	return d->has_importer && reg_val_is(d->importer[IMPORTER_CODE], d->x->s->who.importer);
 }
 
+/* The register has no row, but networks have seen it: there is a verdict. That is no importer's business. */
+static bool was_seen(struct exec *x, struct imei imei)
+{
+	struct verdict v;
+
+	verdicts_enter(x->s->reader);
+	bool seen = verdicts_get_entry(x->r->verdicts, imei, &v);
+	verdicts_leave(x->s->reader);
+	return seen;
+}
+
 enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node **out, bool *own)
 {
 	struct device *d = arena_alloc(x->arena, sizeof *d);
@@ -253,6 +268,8 @@ enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node *
 	d->imei = imei;
 	reg_list_init(&d->l);
 	load_device(d);
+	if (d->err == CEIR_ENOENT && x->s->who.role != REG_ROLE_IMPORTER && was_seen(x, imei))
+		d->err = CEIR_OK;
 	if (d->err)
 		return d->err;
 	*own = owns(d);

@@ -169,15 +169,16 @@ enum ceir_err reg_intake(struct exec *x, struct reg_papers *p, const struct str 
 }
 
 /*
- * An IMEI that the register has not heard of: no listing, no row, so the verdict is known without asking. CEIR_EEXIST: there is
- * a row after all, whose verdict is "unknown" (an ended listing).
+ * An IMEI that the register has no row of. seen: the triplets say something of it, so its facts are gathered; else its verdict is
+ * known without asking. CEIR_EEXIST: there is a row after all.
  */
-static enum ceir_err register_fresh(struct exec *x, int64_t application, struct imei imei, uint64_t device)
+static enum ceir_err register_fresh(struct exec *x, int64_t application, struct imei imei, uint64_t device, bool seen)
 {
 	struct policy_facts facts = {.registration = POLICY_REGISTERED};
 	struct store_imei row = {.imei = imei, .application = application, .device = device};
+	enum ceir_err err = seen ? reg_facts(x, imei, &row, POLICY_REGISTERED, &facts) : CEIR_OK;
 
-	return reg_put_verdict(x, &row, policy_verdict(&facts), true);
+	return err ? err : reg_put_verdict(x, &row, policy_verdict(&facts), true);
 }
 
 /* One that stands on a list, or was registered and withdrawn before. */
@@ -204,10 +205,10 @@ enum ceir_err reg_register(struct exec *x, int64_t application, const struct ime
 
 	for (unsigned i = 0; i < n && !err; i++) {
 		struct verdict v;
+		bool seen = verdicts_get_entry(x->r->verdicts, keys[i], &v);
 
-		if (verdicts_get_entry(x->r->verdicts, keys[i], &v))
-			err = register_known(x, application, keys[i], device);
-		else if ((err = register_fresh(x, application, keys[i], device)) == CEIR_EEXIST)
+		err = v.row ? CEIR_EEXIST : register_fresh(x, application, keys[i], device, seen);
+		if (err == CEIR_EEXIST)
 			err = register_known(x, application, keys[i], device);
 	}
 	return err;

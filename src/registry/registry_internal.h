@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdatomic.h>
 
+#include "classify/classify.h"
 #include "policy/policy.h"
 #include "registry/registry.h"
 #include "store/store.h"
@@ -17,7 +18,8 @@ struct registry {
 	struct reg_settings settings; /* texts are our copies */
 	struct store *store;
 	struct verdicts *verdicts;
-	uint8_t digest_key[DIGEST];   /* keys/audit.key: keyed digests of requests that hold a password */
+	uint8_t digest_key[DIGEST];   /* keys/audit.key: keyed digests of requests that hold a password, or name a golden IMEI */
+	uint8_t golden_key[crypto_shorthash_siphashx24_KEYBYTES]; /* derived from it */
 	_Atomic int64_t last_trid_us; /* every svTRID has a microsecond of its own */
 	_Atomic uint64_t accounts_version; /* rises with every change of an account: sessions look again */
 	_Atomic uint64_t commands, refused, transforms;
@@ -30,18 +32,25 @@ struct registry {
 	unsigned hashing;
 
 	pthread_t worker;             /* registry_work.c */
+	bool working;                 /* it was started */
 	pthread_mutex_t work_lock;
 	pthread_cond_t work;
 	bool work_waiting, stop;      /* under work_lock */
 	int64_t stuck;                /* the last application that could not be decided; the worker's */
+
+	struct triplets *triplets;    /* DIR/triplets */
+	struct reg_class *class;      /* registry_class.c: policy in force, tables, classification, its thread */
+	struct reg_intake *intake;    /* registry_delivery.c: deliveries that wait, their thread, the inbox */
+	struct reg_lists *lists;      /* registry_list.c: list files, outbox, their thread */
 };
 
 /* Who a session is, once logged in. */
 struct reg_who {
-	int64_t account;              /* row id */
+	int64_t account;              /* row id; 0: the register's own inbox, which has no account */
 	char clid[17];
 	enum reg_role role;
 	char importer[33];            /* public key; of role importer */
+	char operator[33];            /* public key; of role operator */
 };
 
 struct reg_session {
@@ -52,6 +61,7 @@ struct reg_session {
 	unsigned failed_logins;
 	bool ended;
 	uint64_t accounts_version;    /* as of the last look at the account */
+	bool http;                    /* logged in through HTTP: an operator's password may have been enough */
 	struct verdicts_reader *reader;
 	struct store_waiter *waiter;
 	struct reg_session *next;     /* of registry.sessions */
@@ -89,7 +99,10 @@ struct exec {
 	int64_t transaction;          /* audit number it will have; writer only */
 	struct str audit_name;        /* what the command was about, when the key does not say it */
 	struct reg_publication *publications;
-	bool accounts_changed, wake_worker;
+	bool accounts_changed, wake_worker, wake_intake;
+	bool tables_changed;          /* operators, portability, TACs, golden or watch list: reg_class_tables_changed() after the commit */
+	int64_t policy_version;       /* reg_class_policy() after the commit; 0: none */
+	bool policy_dry, policy_force;
 	struct reg_attempt *attempt;  /* login */
 	char *password_hash;          /* account create and update: Argon2id of the pw in the command */
 	void *arg;                    /* background work */
@@ -155,6 +168,8 @@ enum ceir_err reg_registration(struct exec *x, int64_t application, enum policy_
 /* The facts of one IMEI; row NULL: the register has none. */
 enum ceir_err reg_facts(struct exec *x, struct imei imei, const struct store_imei *row, enum policy_registration registration,
 	struct policy_facts *facts);
+/* Row and facts of one IMEI. fresh: the register has no row; *row is then an empty one. */
+enum ceir_err reg_judge(struct exec *x, struct imei imei, struct store_imei *row, bool *fresh, struct policy_facts *facts);
 /* Derives an IMEI's verdict anew; writes the change and publishes it when it differs. */
 enum ceir_err reg_derive(struct exec *x, struct imei imei);
 /* Stores a row with a new verdict: change, row, publication. fresh: there is no row yet. */
@@ -197,6 +212,11 @@ struct reg_row_raw {
 /* Row i of data that holds `rows` rows. CEIR_ECORRUPT. */
 enum ceir_err reg_rows_decode(struct str data, int64_t rows, int64_t i, struct reg_row_raw *out);
 
+/* ---- registry.c ---- */
+
+/* A key of keys/: n bytes, in the file as hexadecimal digits. CEIR_ECORRUPT; the log says which. */
+enum ceir_err reg_key_read(const struct reg_settings *s, const char *name, uint8_t *key, size_t n);
+
 /* ---- handlers ---- */
 
 enum ceir_err reg_check_paper(struct exec *x);
@@ -236,11 +256,13 @@ enum ceir_err reg_password_hash(struct registry *r, struct str password, char *o
 /* ---- registry_message.c ---- */
 
 enum reg_message_kind { REG_MESSAGE_APPLICATION_DONE = 1, REG_MESSAGE_TRANSFER_REQUESTED, REG_MESSAGE_TRANSFER_DECIDED,
-	REG_MESSAGE_APPLICATION_PENDING, REG_MESSAGES };
+	REG_MESSAGE_APPLICATION_PENDING, REG_MESSAGE_LIST_READY, REG_MESSAGE_DELIVERY_HELD, REG_MESSAGE_DELIVERY_DECIDED, REG_MESSAGE_WATCH_SEEN,
+	REG_MESSAGE_POLICY_TRIED, REG_MESSAGE_POLICY_ACTIVE, REG_MESSAGE_POLICY_GUARDED, REG_MESSAGE_RUN_GUARDED, REG_MESSAGES };
 enum ceir_err reg_message_to(struct exec *x, struct str clid, enum reg_message_kind kind, const struct str *args, size_t n);
 /* To every active account (the first 64) of an importer, or of a role. */
 enum ceir_err reg_message_to_role(struct exec *x, enum reg_role role, enum reg_message_kind kind, const struct str *args, size_t n);
 enum ceir_err reg_message_to_importer(struct exec *x, struct str importer, enum reg_message_kind kind, const struct str *args, size_t n);
+enum ceir_err reg_message_to_operator(struct exec *x, struct str operator_code, enum reg_message_kind kind, const struct str *args, size_t n);
 
 /* ---- registry_work.c ---- */
 
@@ -252,9 +274,96 @@ void reg_work_stop(struct registry *r);
 enum reg_ripple_kind { REG_RIPPLE_IMPORTER = 1, REG_RIPPLE_PERMIT, REG_RIPPLE_CERTIFICATE };
 enum ceir_err reg_ripple(struct exec *x, enum reg_ripple_kind kind, struct str code);
 
+/* ---- registry_class.c: the policy in force and the classification ---- */
+
+/* Opens policy, tables and records and fills the verdict table with what comes from the triplets; after store and triplets are open. */
+enum ceir_err reg_class_open(struct registry *r);
+/* Only what facts are made of, for a look beside a running server: policy and records. close as usual. */
+enum ceir_err reg_class_open_readonly(struct registry *r, struct store_conn *db, int32_t *day);
+enum ceir_err reg_class_start(struct registry *r);   /* its thread */
+void reg_class_stop(struct registry *r);
+void reg_class_close(struct registry *r);
+/*
+ * These IMEIs (keys, ascending) were seen with a subscriber they were not seen with before, or returned. Any thread; returns at once. Their verdicts follow
+ * within a fraction of a second; too many at once become a full run.
+ */
+void reg_class_touched(struct registry *r, const uint64_t *imeis, size_t n);
+/* Of IMEIs that will be told of in this way when a full run looks at all the others: keeps those that are grey now. Returns how many. Any thread. */
+size_t reg_class_grey(struct registry *r, uint64_t *imeis, size_t n);
+/* Is any IMEI of any colour at all? */
+bool reg_class_any(const struct registry *r);
+/* These were seen, known ones too: who watches one of them is told. Any thread; returns at once; costs next to nothing while nobody watches. */
+void reg_class_seen(struct registry *r, const struct sighting *rows, size_t n);
+/* A delivery was applied: a full run when it was large or full. When the run has ended DELIVERY_CLASSIFIED_AT of the delivery is set. */
+void reg_class_delivered(struct registry *r, int64_t delivery, bool run);
+/* The policy in force now; good until the register is closed. Any thread. */
+const struct policy *reg_policy(struct registry *r);
+/* Operators, portability, TACs, golden or watch list changed: tables are read anew. On the writer's thread, after the commit, or at start. */
+void reg_class_tables_changed(struct registry *r);
+/* Number of the operator whose subscriber this is: portability table, else number block, else IMSI; 0: none of ours. Any thread. */
+uint8_t reg_class_home(struct registry *r, uint64_t imsi_key, uint64_t msisdn_key);
+/* Golden: never blocked, whatever the verdict says. Applied where answers and lists are made, not in what is stored. Any thread. */
+bool reg_class_golden(struct registry *r, uint64_t imei_key);
+/* Keyed hash under which an IMEI stands on the golden list. */
+void reg_golden_hash(const struct registry *r, uint64_t imei_key, uint8_t hash[16]);
+/* Facts of the classification of one IMEI, added to those of the register (reg_facts calls it). */
+void reg_class_facts(struct exec *x, struct imei imei, struct policy_facts *facts);
+/* The draft (row id is the version) shall be tried (dry) or come into force; writer's thread, after the commit. */
+void reg_class_policy(struct registry *r, int64_t version, bool dry, bool force);
+enum ceir_err reg_verdict_info(struct exec *x);
+/* The verdict of an IMEI as everybody is told it (row NULL: there is none), and since when; since->p NULL: not known, or not to be shown. */
+enum ceir_err reg_told_verdict(struct exec *x, struct imei imei, const struct store_imei *row, struct verdict *v, struct str *since);
+
+/* ---- registry_policy.c: policy as an object; params and conditions as JSON texts ---- */
+enum ceir_err reg_policy_create(struct exec *x), reg_policy_update(struct exec *x), reg_policy_delete(struct exec *x);
+/* Compiles a stored version. CEIR_ECORRUPT. */
+enum ceir_err reg_policy_load(const struct store_val *row, struct policy **out);
+/* All fields of a version's row. */
+enum ceir_err reg_policy_nodes(struct exec *x, const struct store_val *row, struct reg_node **out);
+/* Writer only: version 1 with the defaults, in force, when the register has no version at all. */
+enum ceir_err reg_policy_first(struct store_conn *c, int64_t now_us);
+/* ---- registry_operator.c ---- */
+enum ceir_err reg_operator_create(struct exec *x), reg_operator_update(struct exec *x);
+enum ceir_err reg_portability_create(struct exec *x), reg_portability_delete(struct exec *x);
+/* ---- registry_watch.c ---- */
+enum ceir_err reg_golden_check(struct exec *x), reg_golden_create(struct exec *x), reg_golden_delete(struct exec *x);
+enum ceir_err reg_watch_create(struct exec *x), reg_watch_update(struct exec *x), reg_watch_delete(struct exec *x);
+void reg_golden_key(struct registry *r); /* derives it; digest_key is there */
+/* The clock: is any watch over; ends up to 64 of them. */
+enum ceir_err reg_watch_due(struct store_conn *db, int64_t now_us, bool *any);
+enum ceir_err reg_watch_tick(struct exec *x);
+/* ---- registry_delivery.c, registry_inbox.c ---- */
+/* The triplet store at DIR/triplets, with what the policy in force says of it. */
+enum ceir_err reg_triplets_open(struct registry *r);
+enum ceir_err reg_intake_open(struct registry *r);   /* tidies up what a crash left, starts the thread and looks at the inbox */
+void reg_intake_close(struct registry *r);
+void reg_intake_wake(struct registry *r);            /* a delivery can be applied, or was refused; after the commit */
+void reg_intake_stats(const struct registry *r, struct reg_stats *out);
+/* create: in the session's thread before the job, the job, and after it (takes x->c->delivery over, whatever the outcome). */
+enum ceir_err reg_delivery_prepare(struct exec *x), reg_delivery_create(struct exec *x);
+void reg_delivery_finish(struct exec *x);
+enum ceir_err reg_delivery_update(struct exec *x), reg_delivery_info(struct exec *x);
+/* Why a delivery was held, as sentences in the session's language. */
+enum ceir_err reg_delivery_holds(struct exec *x, struct reg_list *out, const struct store_val *row);
+/* Name of an operator's folder in inbox and outbox: its id, with %XX for what a file system might read otherwise. */
+#define REG_FOLDER_NAME 132
+void reg_folder_name(struct str id, char out[REG_FOLDER_NAME]);
+/* ---- registry_triplet.c ---- */
+enum ceir_err reg_triplet_create(struct exec *x), reg_triplet_query(struct exec *x);
+/* ---- registry_list.c ---- */
+enum ceir_err reg_lists_open(struct registry *r);
+void reg_lists_close(struct registry *r);
+/* Verdicts have changed up to seq: lists are due. Any thread. */
+void reg_lists_due(struct registry *r, int64_t seq);
+enum ceir_err reg_list_info(struct exec *x), reg_list_update(struct exec *x), reg_list_query(struct exec *x);
+
 /* ---- registry_session.c ---- */
 
 /* Executes fn as one job of the writer, without a command: background work. */
 enum ceir_err reg_write(struct registry *r, struct arena *arena, reg_handler fn, void *arg, bool bulk);
+/* The same, committed alone; done(arg) is called on the writer's thread after the commit, before reg_write_done returns. */
+enum ceir_err reg_write_done(struct registry *r, struct arena *arena, reg_handler fn, void (*done)(void *), void *arg);
+/* A microsecond that no transaction of this register ever had or will have: for an audit row of background work. */
+int64_t reg_trid_us(struct registry *r);
 
 #endif

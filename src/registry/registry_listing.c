@@ -47,12 +47,35 @@ static enum ceir_err check_times(struct exec *x, struct store_val *l)
 	return CEIR_OK;
 }
 
-/* The verdicts that a listing touches. tac_before: reason that barred the TAC before the row was written. */
-static enum ceir_err apply(struct exec *x, const struct store_val *l, uint8_t tac_before)
+/* A pair came or went, but the verdict for everybody else is as it was: the lists of exceptions must hear of it. */
+static enum ceir_err note_pair(struct exec *x, struct imei imei)
 {
+	struct store_imei row;
+	int64_t seq;
+	enum ceir_err err = store_imei_get(x->db, imei, &row);
+
+	if (err)
+		return err == CEIR_ENOENT ? CEIR_ECORRUPT : err;
+	struct store_change change = {.scope = STORE_SCOPE_SUBSCRIBER, .imei = imei, .verdict = row.verdict, .before = row.verdict,
+		.at_s = x->now_us / SECOND_US, .transaction = x->transaction};
+	return store_change_append(x->db, &change, &seq);
+}
+
+/*
+ * The verdicts that a listing touches. tac_before: reason that barred the TAC before the row was written; turned: it has just come
+ * into force, or ended.
+ */
+static enum ceir_err apply(struct exec *x, const struct store_val *l, uint8_t tac_before, bool turned)
+{
+	int64_t next = store_change_next(x->db);
+
 	if (!l[LISTING_TAC].null)
 		return reg_derive_tac(x, l[LISTING_TAC].i, tac_before);
-	return reg_derive(x, (struct imei){(uint64_t)l[LISTING_IMEI].i});
+	struct imei imei = {(uint64_t)l[LISTING_IMEI].i};
+	enum ceir_err err = reg_derive(x, imei);
+	if (err || !turned || l[LISTING_PAIR].null || store_change_next(x->db) != next)
+		return err;
+	return note_pair(x, imei);
 }
 
 static enum ceir_err tac_reason(struct exec *x, const struct store_val *l, uint8_t *reason)
@@ -86,7 +109,7 @@ enum ceir_err reg_listing_create(struct exec *x)
 	if (!err)
 		err = store_insert(x->db, &STORE_LISTING, l, NULL);
 	if (!err && reg_val_is(l[LISTING_STATUS], "inForce"))
-		err = apply(x, l, before);
+		err = apply(x, l, before, true);
 	return err ? err : reg_created(x, code);
 }
 
@@ -111,14 +134,14 @@ static void end(struct exec *x, struct store_val *l, struct str ground, uint32_t
 	reg_stamp(x, l, LISTING_END_ID, mask);
 }
 
-static enum ceir_err write_listing(struct exec *x, const struct store_val *l, uint32_t mask)
+static enum ceir_err write_listing(struct exec *x, const struct store_val *l, uint32_t mask, bool was_in_force)
 {
 	uint8_t before;
 	enum ceir_err err = tac_reason(x, l, &before);
 
 	if (!err)
 		err = store_update(x->db, &STORE_LISTING, l[LISTING_ID].i, mask, l);
-	return err ? err : apply(x, l, before);
+	return err ? err : apply(x, l, before, was_in_force != reg_val_is(l[LISTING_STATUS], "inForce"));
 }
 
 enum ceir_err reg_listing_end(struct exec *x)
@@ -134,8 +157,9 @@ enum ceir_err reg_listing_end(struct exec *x)
 		return reg_refuse(x, REG_MISSING, "ground", STR(""), N_("This element is required"));
 	if (!reg_parse(x, n->field, n->text, &ground))
 		return CEIR_OK;
+	bool in_force = reg_val_is(l[LISTING_STATUS], "inForce");
 	end(x, l, ground.s, &mask);
-	return write_listing(x, l, mask);
+	return write_listing(x, l, mask, in_force);
 }
 
 /* Stages go forward only; a phone that is recovered is no longer listed. */
@@ -165,6 +189,7 @@ enum ceir_err reg_listing_update(struct exec *x)
 	if (!load_live(x, l, &err))
 		return err;
 	stage = l[LISTING_STAGE];
+	bool in_force = reg_val_is(l[LISTING_STATUS], "inForce");
 	if (!reg_row(x, x->c->object->fields, x->c->set, false, l, &mask))
 		return CEIR_OK;
 	mask &= 1u << LISTING_GROUND | 1u << LISTING_UNTIL | 1u << LISTING_STAGE;
@@ -177,7 +202,7 @@ enum ceir_err reg_listing_update(struct exec *x)
 	if (err || reg_refused(x))
 		return err;
 	reg_stamp(x, l, LISTING_UP_ID, &mask);
-	return write_listing(x, l, mask);
+	return write_listing(x, l, mask, in_force);
 }
 
 /* ---- the clock ---- */
@@ -206,13 +231,14 @@ static enum ceir_err tick(struct exec *x, int64_t id)
 		return err;
 	/* What changes now was ordered by the command that made the listing, whose number it bears. */
 	x->transaction = id;
+	bool in_force = reg_val_is(l[LISTING_STATUS], "inForce");
 	if (!l[LISTING_UNTIL].null && l[LISTING_UNTIL].i <= x->now_us) {
 		end(x, l, STR("expired"), &mask);
 	} else {
 		l[LISTING_STATUS] = store_text(STR("inForce"));
 		l[LISTING_NEXT_AT] = l[LISTING_UNTIL];
 	}
-	return write_listing(x, l, mask);
+	return write_listing(x, l, mask, in_force);
 }
 
 enum ceir_err reg_listing_due(struct store_conn *db, int64_t now_us, bool *any)

@@ -67,8 +67,12 @@ static enum ceir_err any(void *ctx, const struct store_val *row)
 	return CEIR_OK;
 }
 
-/* The connection's certificate is one of the account's; the public's own role needs none. */
-static enum ceir_err certificate_matches(struct store_conn *db, const struct reg_client *client, const struct store_val *account, bool *ok)
+/*
+ * The connection's certificate is one of the account's; the public's own role needs none, and over HTTP neither does an operator's
+ * account that has none at all.
+ */
+static enum ceir_err certificate_matches(struct store_conn *db, const struct reg_client *client, bool http, const struct store_val *account,
+	bool *ok)
 {
 	struct store_filter f[] = {{ACCOUNT_CERT_ACCOUNT, STORE_EQ, account[ACCOUNT_ID]},
 		{ACCOUNT_CERT_SHA256, STORE_EQ, store_blob(client->certificate_sha256, DIGEST)}};
@@ -83,6 +87,14 @@ static enum ceir_err certificate_matches(struct store_conn *db, const struct reg
 	}
 	if (reg_val_is(account[ACCOUNT_ROLE], "pos") && !client->has_certificate)
 		*ok = true;
+	if (http && reg_val_is(account[ACCOUNT_ROLE], "operator") && !client->has_certificate) {
+		bool has = false;
+
+		q.n_filters = 1;
+		enum ceir_err err = store_select(db, &q, any, &has);
+		*ok = !err && !has;
+		return err;
+	}
 	return CEIR_OK;
 }
 
@@ -109,6 +121,7 @@ static void become(struct reg_who *who, const struct store_val *account)
 	who->role = role_of(account[ACCOUNT_ROLE].s);
 	copy_text(who->clid, sizeof who->clid, account[ACCOUNT_CODE]);
 	copy_text(who->importer, sizeof who->importer, account[ACCOUNT_IMPORTER]);
+	copy_text(who->operator, sizeof who->operator, account[ACCOUNT_OPERATOR]);
 }
 
 /* ---- the sessions of an account ---- */
@@ -145,18 +158,56 @@ void reg_session_leave(struct reg_session *s)
 
 /* ---- login ---- */
 
+struct owners {
+	int64_t ids[8];                 /* accounts of one certificate; more are not looked at */
+	size_t n;
+};
+
+static enum ceir_err note_owner(void *ctx, const struct store_val *row)
+{
+	struct owners *o = ctx;
+
+	o->ids[o->n++] = row[ACCOUNT_CERT_ACCOUNT].i;
+	return CEIR_OK;
+}
+
+/* The one active account that the connection's certificate belongs to; none when there are two, because nobody said which. */
+static enum ceir_err find_by_certificate(struct exec *x, struct reg_attempt *a, bool *found)
+{
+	struct owners o = {.n = 0};
+	struct store_filter f = {ACCOUNT_CERT_SHA256, STORE_EQ, store_blob(x->s->client.certificate_sha256, DIGEST)};
+	struct store_query q = {.table = &STORE_ACCOUNT_CERT, .filters = &f, .n_filters = 1, .limit = CEIR_COUNT(o.ids)};
+	struct store_val row[ACCOUNT_N];
+	unsigned active = 0;
+	enum ceir_err err = x->s->client.has_certificate ? store_select(x->db, &q, note_owner, &o) : CEIR_OK;
+
+	for (size_t i = 0; i < o.n && !err; i++) {
+		err = store_get(x->db, &STORE_ACCOUNT, ACCOUNT_ID, store_int(o.ids[i]), x->arena, row);
+		if (!err && reg_val_is(row[ACCOUNT_STATUS], "active")) {
+			memcpy(a->account, row, sizeof row);
+			active++;
+		}
+	}
+	*found = active == 1;
+	return err;
+}
+
 /* Reads the account. The reader goes back before the hashing: strangers who wait for Argon2 must not keep others from reading. */
 static enum ceir_err read_account(struct exec *x, struct reg_attempt *a, bool *found, bool *certificate)
 {
+	const struct reg_login *login = x->c->login;
 	enum ceir_err err = CEIR_OK;
 
 	*found = *certificate = false;
 	x->db = store_reader(x->r->store);
 	if (!x->db)
 		return CEIR_ESTORE;
-	*found = reg_find(x, &STORE_ACCOUNT, x->c->login->clid, a->account, &err);
+	if (login->by_certificate)
+		err = find_by_certificate(x, a, found);
+	else
+		*found = reg_find(x, &STORE_ACCOUNT, login->clid, a->account, &err);
 	if (!err && *found)
-		err = certificate_matches(x->db, &x->s->client, a->account, certificate);
+		err = certificate_matches(x->db, &x->s->client, login->http, a->account, certificate);
 	store_reader_done(x->r->store, x->db);
 	x->db = NULL;
 	return err;
@@ -170,7 +221,8 @@ static enum ceir_err look(struct exec *x, struct reg_attempt *a)
 	a->err = read_account(x, a, &found, &certificate);
 	if (a->err)
 		return a->err;
-	bool matches = password_matches(x->r, login->pw, found ? &a->account[ACCOUNT_PW] : NULL);
+	/* A certificate alone: whoever holds its key is known already, and there is nothing to guess. */
+	bool matches = login->by_certificate ? found : password_matches(x->r, login->pw, found ? &a->account[ACCOUNT_PW] : NULL);
 	bool locked = found && !a->account[ACCOUNT_LOCKED_UNTIL].null && a->account[ACCOUNT_LOCKED_UNTIL].i > x->now_us;
 	a->read_hash = found ? a->account[ACCOUNT_PW].s : STR("");
 	a->known = found && certificate;
@@ -252,6 +304,8 @@ enum ceir_err reg_login_write(struct exec *x)
 		x->reply->code = REG_LIMIT_CLOSING;
 		return CEIR_OK;
 	}
+	if (x->c->login->by_certificate && a->known)
+		x->audit_name = a->account[ACCOUNT_CODE].s;
 	if (good)
 		err = still_good(x, a, &good);
 	if (err || good)
@@ -281,6 +335,7 @@ void reg_login_finish(struct exec *x, bool written)
 
 	if (a->ok && !a->full && written && !reg_refused(x)) {
 		x->s->lang = x->c->login->lang;
+		x->s->http = x->c->login->http;
 		x->s->failed_logins = 0;
 		return;
 	}
@@ -299,14 +354,14 @@ bool reg_session_valid(struct reg_session *s, struct arena *arena)
 	struct store_val row[ACCOUNT_N];
 	bool certificate = false;
 
-	if (version == s->accounts_version)
+	if (version == s->accounts_version || !s->who.account)
 		return true;
 	struct store_conn *db = store_reader(s->r->store);
 	if (!db)
 		return false;
 	enum ceir_err err = store_get(db, &STORE_ACCOUNT, ACCOUNT_ID, store_int(s->who.account), arena, row);
 	if (!err)
-		err = certificate_matches(db, &s->client, row, &certificate);
+		err = certificate_matches(db, &s->client, s->http, row, &certificate);
 	store_reader_done(s->r->store, db);
 	if (err || !certificate || !reg_val_is(row[ACCOUNT_STATUS], "active"))
 		return false;

@@ -9,6 +9,14 @@ static const char *const texts[REG_MESSAGES] = {
 	[REG_MESSAGE_TRANSFER_REQUESTED] = N_("Another importer requests the transfer of device {0}"),
 	[REG_MESSAGE_TRANSFER_DECIDED] = N_("The transfer of device {0} was decided: {1}"),
 	[REG_MESSAGE_APPLICATION_PENDING] = N_("Personal import {0} waits for confirmation"),
+	[REG_MESSAGE_LIST_READY] = N_("List {0} is ready: changes {1} to {2}"),
+	[REG_MESSAGE_DELIVERY_HELD] = N_("Delivery {0} of {1} waits for a decision: {2}"),
+	[REG_MESSAGE_DELIVERY_DECIDED] = N_("Delivery {0}: {1}"),
+	[REG_MESSAGE_WATCH_SEEN] = N_("Watched device {0} was seen on a network at {1}; watch {2}"),
+	[REG_MESSAGE_POLICY_TRIED] = N_("Policy {0} was tried: {1} of {2} IMEIs would change, {3} of them to black"),
+	[REG_MESSAGE_POLICY_ACTIVE] = N_("Policy {0} is in force: {1} IMEIs have changed"),
+	[REG_MESSAGE_POLICY_GUARDED] = N_("Policy {0} was not put in force: {1} of {2} IMEIs would change"),
+	[REG_MESSAGE_RUN_GUARDED] = N_("A classification was stopped: {0} of {1} IMEIs would become black; repeat the policy with force"),
 };
 
 static enum ceir_err put(struct exec *x, int64_t account, enum reg_message_kind kind, const struct str *args, size_t n)
@@ -60,6 +68,11 @@ static enum ceir_err to_accounts(struct exec *x, int column, struct str value, e
 enum ceir_err reg_message_to_importer(struct exec *x, struct str importer, enum reg_message_kind kind, const struct str *args, size_t n)
 {
 	return to_accounts(x, ACCOUNT_IMPORTER, importer, kind, args, n);
+}
+
+enum ceir_err reg_message_to_operator(struct exec *x, struct str operator_code, enum reg_message_kind kind, const struct str *args, size_t n)
+{
+	return to_accounts(x, ACCOUNT_OPERATOR, operator_code, kind, args, n);
 }
 
 enum ceir_err reg_message_to_role(struct exec *x, enum reg_role role, enum reg_message_kind kind, const struct str *args, size_t n)

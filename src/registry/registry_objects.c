@@ -195,6 +195,170 @@ static const struct reg_field transaction_fields[] = {
 	F(.name = "responseDigest", .type = REG_HEX32, .flags = REG_SERVER, .column = AUDIT_RESPONSE),
 	F(.name = "hash", .type = REG_HEX32, .flags = REG_SERVER, .column = AUDIT_HASH), END};
 
+/* ---- operators, deliveries, triplets, policy, lists ---- */
+
+static const char *const operator_statuses[] = {"active", "suspended", NULL};
+static const char *const delivery_kinds[] = {"full", "delta", NULL};
+static const char *const delivery_statuses[] = {"received", "held", "released", "applied", "refused", NULL};
+static const char *const policy_statuses[] = {"draft", "active", "retired", NULL};
+static const char *const watch_statuses[] = {"active", "ended", NULL};
+static const char *const modes[] = {"permissive", "restrictive", NULL};
+static const char *const yes_no[] = {"yes", "no", NULL};
+static const char *const lists[] = {"black", "grey", "exceptions", "white", NULL};
+static const char *const episodes_of[] = {"imei", "imsi", "msisdn", NULL};
+
+static const struct reg_field operator_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_NEEDED | REG_FIXED | REG_FILTER | REG_SORT, .max = 32, .column = OPERATOR_CODE),
+	F(.name = "name", .type = REG_TEXT, .flags = REG_NEEDED, .column = OPERATOR_NAME),
+	F(.name = "number", .type = REG_UINT, .flags = REG_SERVER, .max = 255, .column = OPERATOR_ID),
+	F(.name = "plmn", .type = REG_TOKEN, .flags = REG_MANY, .max = 6, .column = -1),
+	F(.name = "status", .type = REG_ENUM, .flags = REG_FILTER, .choices = operator_statuses, .column = OPERATOR_STATUS),
+	HISTORY(OPERATOR), END};
+
+static const struct reg_field portability_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_SERVER | REG_FILTER | REG_SORT, .column = PORTABILITY_CODE),
+	F(.name = "from", .type = REG_MSISDN, .flags = REG_NEEDED | REG_FIXED | REG_FILTER | REG_SORT, .column = PORTABILITY_FROM),
+	F(.name = "to", .type = REG_MSISDN, .flags = REG_FIXED | REG_FILTER, .column = PORTABILITY_TO),
+	F(.name = "operator", .type = REG_TOKEN, .flags = REG_NEEDED | REG_FIXED | REG_FILTER, .max = 32, .column = PORTABILITY_OPERATOR),
+	F(.name = "since", .type = REG_DATE, .flags = REG_FIXED, .column = PORTABILITY_SINCE),
+	CREATED(PORTABILITY), END};
+
+static const struct reg_field delivery_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_SERVER | REG_FILTER | REG_SORT, .column = DELIVERY_CODE),
+	F(.name = "operator", .type = REG_TOKEN, .flags = REG_SERVER | REG_FILTER, .max = 32, .column = DELIVERY_OPERATOR),
+	F(.name = "kind", .type = REG_ENUM, .flags = REG_NEEDED | REG_FIXED | REG_FILTER, .choices = delivery_kinds, .column = DELIVERY_KIND),
+	F(.name = "clientID", .type = REG_TOKEN, .flags = REG_FIXED | REG_FILTER, .column = DELIVERY_CLIENT_ID),
+	F(.name = "fileName", .type = REG_TEXT, .flags = REG_FIXED, .column = DELIVERY_NAME),
+	F(.name = "status", .type = REG_ENUM, .flags = REG_FILTER, .choices = delivery_statuses, .column = DELIVERY_STATUS),
+	F(.name = "hold", .type = REG_TEXT, .flags = REG_SERVER | REG_MANY, .column = -1),
+	F(.name = "lines", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_LINES),
+	F(.name = "taken", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_TAKEN),
+	F(.name = "refused", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_REFUSED),
+	F(.name = "malformed", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_MALFORMED),
+	F(.name = "suspicious", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_SUSPICIOUS),
+	F(.name = "new", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_FRESH),
+	F(.name = "again", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_AGAIN),
+	F(.name = "returned", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_RETURNED),
+	F(.name = "gone", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_GONE),
+	F(.name = "bytes", .type = REG_UINT, .flags = REG_SERVER, .column = DELIVERY_BYTES),
+	F(.name = "digest", .type = REG_HEX32, .flags = REG_SERVER, .column = DELIVERY_DIGEST),
+	F(.name = "received", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER, .column = DELIVERY_RECEIVED_AT),
+	F(.name = "applied", .type = REG_TIME, .flags = REG_SERVER, .column = DELIVERY_APPLIED_AT),
+	F(.name = "classified", .type = REG_TIME, .flags = REG_SERVER, .column = DELIVERY_CLASSIFIED_AT),
+	F(.name = "ground", .type = REG_TEXT, .column = DELIVERY_GROUND),
+	HISTORY(DELIVERY), END};
+
+static const struct reg_field episode_fields[] = {
+	F(.name = "from", .type = REG_TIME, .column = -1), F(.name = "to", .type = REG_TIME, .column = -1), END};
+
+/* query: by imei, imsi or msisdn (one of them is needed), with case (law enforcement, admin), from and to (seen in that time), expand. */
+static const struct reg_field triplet_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_SERVER, .column = -1), /* of a batch of sightings; a triplet has no name of its own */
+	F(.name = "imei", .type = REG_TOKEN, .flags = REG_SERVER | REG_FILTER, .column = -1),
+	F(.name = "imsi", .type = REG_IMSI, .flags = REG_SERVER | REG_FILTER, .column = -1),
+	F(.name = "msisdn", .type = REG_MSISDN, .flags = REG_SERVER | REG_FILTER, .column = -1),
+	F(.name = "operator", .type = REG_TOKEN, .flags = REG_SERVER | REG_FILTER, .max = 32, .column = -1),
+	F(.name = "homeOperator", .type = REG_TOKEN, .flags = REG_SERVER, .max = 32, .column = -1),
+	F(.name = "first", .type = REG_TIME, .flags = REG_SERVER, .column = -1),
+	F(.name = "last", .type = REG_TIME, .flags = REG_SERVER, .column = -1),
+	F(.name = "event", .type = REG_TOKEN, .flags = REG_SERVER, .column = -1),
+	F(.name = "rat", .type = REG_TOKEN, .flags = REG_SERVER, .column = -1),
+	F(.name = "cell", .type = REG_TOKEN, .flags = REG_SERVER, .column = -1),
+	F(.name = "episode", .type = REG_GROUP, .flags = REG_SERVER | REG_MANY, .fields = episode_fields, .column = -1),
+	F(.name = "change", .type = REG_TOKEN, .flags = REG_SERVER | REG_MANY, .column = -1),
+	F(.name = "case", .type = REG_TEXT, .flags = REG_SERVER | REG_FILTER, .max = 64, .column = -1),
+	F(.name = "from", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER, .column = -1),
+	F(.name = "to", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER, .column = -1),
+	F(.name = "of", .type = REG_ENUM, .flags = REG_SERVER | REG_FILTER, .choices = episodes_of, .column = -1),
+	F(.name = "sightings", .type = REG_UINT, .flags = REG_SERVER, .column = -1),
+	F(.name = "refused", .type = REG_UINT, .flags = REG_SERVER, .column = -1),
+	F(.name = "malformed", .type = REG_UINT, .flags = REG_SERVER, .column = -1), END};
+
+static const struct reg_field condition_fields[] = {
+	F(.name = "name", .type = REG_TOKEN, .flags = REG_KEY | REG_NEEDED, .max = 32, .column = -1),
+	F(.name = "rule", .type = REG_TEXT, .flags = REG_NEEDED, .column = -1),
+	F(.name = "graceDays", .type = REG_UINT, .max = 3650, .column = -1),
+	F(.name = "blocking", .type = REG_ENUM, .choices = yes_no, .column = -1),
+	F(.name = "sticky", .type = REG_ENUM, .choices = yes_no, .column = -1), END};
+
+static const struct reg_field outcome_fields[] = {
+	F(.name = "date", .type = REG_TIME, .column = -1),
+	F(.name = "imeis", .type = REG_UINT, .column = -1),
+	F(.name = "changes", .type = REG_UINT, .column = -1),
+	F(.name = "toWhite", .type = REG_UINT, .column = -1),
+	F(.name = "toGrey", .type = REG_UINT, .column = -1),
+	F(.name = "toBlack", .type = REG_UINT, .column = -1),
+	F(.name = "toUnknown", .type = REG_UINT, .column = -1), END};
+
+#define PARAM(n, m) F(.name = n, .type = REG_UINT, .flags = REG_FIXED, .max = m, .column = -1)
+static const struct reg_field policy_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_SERVER | REG_FILTER | REG_SORT, .column = POLICY_ROW_CODE),
+	F(.name = "status", .type = REG_ENUM, .flags = REG_FILTER, .choices = policy_statuses, .column = POLICY_ROW_STATUS),
+	F(.name = "ground", .type = REG_TEXT, .flags = REG_NEEDED, .column = POLICY_ROW_GROUND),
+	F(.name = "mode", .type = REG_ENUM, .flags = REG_FIXED, .choices = modes, .column = -1),
+	PARAM("graceDays", 3650), F(.name = "noticeDays", .type = REG_UINT, .flags = REG_FIXED | REG_MANY, .max = 3650, .column = -1),
+	PARAM("lookbackDays", 3650), PARAM("gapDays", 3650), PARAM("keepEpisodeDays", 36500), PARAM("roamerDays", 366),
+	F(.name = "amnestyFrom", .type = REG_DATE, .flags = REG_FIXED, .column = -1),
+	F(.name = "amnestyUntil", .type = REG_DATE, .flags = REG_FIXED, .column = -1),
+	PARAM("guardShare", 1000), PARAM("gateEmpty", 1000), PARAM("gateUnclean", 1000), PARAM("gateForeign", 1000), PARAM("gateSize", 1000),
+	PARAM("gateZeros", 1000),
+	F(.name = "homeMCC", .type = REG_TOKEN, .flags = REG_FIXED | REG_MANY, .max = 3, .column = -1),
+	F(.name = "countryCode", .type = REG_TOKEN, .flags = REG_FIXED, .max = 3, .column = -1),
+	F(.name = "condition", .type = REG_GROUP, .flags = REG_FIXED | REG_MANY, .fields = condition_fields, .column = -1),
+	F(.name = "force", .type = REG_ENUM, .choices = yes_no, .column = -1),
+	F(.name = "dryRun", .type = REG_GROUP, .flags = REG_SERVER, .fields = outcome_fields, .column = -1),
+	F(.name = "active", .type = REG_TIME, .flags = REG_SERVER, .column = POLICY_ROW_ACTIVE_AT),
+	HISTORY(POLICY_ROW), END};
+
+static const struct reg_field golden_fields[] = {
+	F(.name = "id", .type = REG_IMEI, .flags = REG_KEY | REG_NEEDED | REG_FIXED, .column = -1),
+	CREATED(GOLDEN), END};
+
+static const struct reg_field watch_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_SERVER | REG_FILTER | REG_SORT, .column = WATCH_CODE),
+	F(.name = "imei", .type = REG_IMEI, .flags = REG_NEEDED | REG_FIXED | REG_FILTER, .column = WATCH_IMEI),
+	F(.name = "ground", .type = REG_TEXT, .flags = REG_NEEDED, .column = WATCH_GROUND),
+	F(.name = "until", .type = REG_TIME, .column = WATCH_UNTIL),
+	F(.name = "status", .type = REG_ENUM, .flags = REG_SERVER | REG_FILTER, .choices = watch_statuses, .column = WATCH_STATUS),
+	F(.name = "lastSeen", .type = REG_TIME, .flags = REG_SERVER, .column = WATCH_LAST_SEEN),
+	HISTORY(WATCH), END};
+
+/* info: the state of a list, of the operator that asks; admin names one. query: the files that were made. */
+static const struct reg_field list_fields[] = {
+	F(.name = "id", .type = REG_ENUM, .flags = REG_KEY | REG_NEEDED | REG_FIXED | REG_FILTER, .choices = lists, .column = LIST_FILE_LIST),
+	F(.name = "operator", .type = REG_TOKEN, .flags = REG_FIXED | REG_FILTER, .max = 32, .column = LIST_FILE_OPERATOR),
+	F(.name = "seq", .type = REG_UINT, .flags = REG_SERVER, .column = -1),
+	F(.name = "ackSeq", .type = REG_UINT, .max = INT64_MAX, .column = -1),
+	F(.name = "ackDate", .type = REG_TIME, .flags = REG_SERVER, .column = -1),
+	F(.name = "lag", .type = REG_UINT, .flags = REG_SERVER, .column = -1),
+	F(.name = "from", .type = REG_UINT, .flags = REG_SERVER, .column = LIST_FILE_FROM),
+	F(.name = "to", .type = REG_UINT, .flags = REG_SERVER, .column = LIST_FILE_TO),
+	F(.name = "fileName", .type = REG_TEXT, .flags = REG_SERVER, .column = LIST_FILE_NAME),
+	F(.name = "rows", .type = REG_UINT, .flags = REG_SERVER, .column = LIST_FILE_ROWS),
+	F(.name = "bytes", .type = REG_UINT, .flags = REG_SERVER, .column = LIST_FILE_BYTES),
+	F(.name = "digest", .type = REG_HEX32, .flags = REG_SERVER, .column = LIST_FILE_DIGEST),
+	F(.name = "date", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER | REG_SORT, .column = LIST_FILE_AT), END};
+
+static const struct reg_field matched_fields[] = {
+	F(.name = "name", .type = REG_TOKEN, .column = -1), F(.name = "blocking", .type = REG_ENUM, .choices = yes_no, .column = -1), END};
+
+/* Explains a verdict. */
+static const struct reg_field verdict_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_NEEDED, .column = -1),
+	F(.name = "colour", .type = REG_ENUM, .flags = REG_SERVER, .choices = all_colours, .column = -1),
+	F(.name = "reason", .type = REG_TOKEN, .flags = REG_SERVER, .column = -1),
+	F(.name = "since", .type = REG_TIME, .flags = REG_SERVER, .column = -1),
+	F(.name = "change", .type = REG_UINT, .flags = REG_SERVER, .column = -1),
+	F(.name = "transaction", .type = REG_TOKEN, .flags = REG_SERVER, .column = -1),
+	F(.name = "policy", .type = REG_UINT, .flags = REG_SERVER, .column = -1),
+	F(.name = "firstSeen", .type = REG_TIME, .flags = REG_SERVER, .column = -1),
+	F(.name = "lastSeen", .type = REG_TIME, .flags = REG_SERVER, .column = -1),
+	F(.name = "subscribers", .type = REG_UINT, .flags = REG_SERVER, .see = LEA | NRA | ADM, .column = -1),
+	F(.name = "noticed", .type = REG_DATE, .flags = REG_SERVER, .column = -1),
+	F(.name = "block", .type = REG_DATE, .flags = REG_SERVER, .column = -1),
+	F(.name = "condition", .type = REG_GROUP, .flags = REG_SERVER | REG_MANY, .fields = matched_fields, .column = -1),
+	F(.name = "explanation", .type = REG_TEXT, .flags = REG_SERVER | REG_MANY, .column = -1), END};
+
 #define URI(name) "urn:ceir:params:xml:ns:" name "-1.0"
 
 /* The rights. What a line does not name is refused: 2201 when the object has the verb, 2101 when it has not. */
@@ -227,9 +391,29 @@ static const struct reg_object account_object = {.name = "account", .uri = URI("
 	.own = {[REG_INFO] = ALL & ~ADM}};
 static const struct reg_object transaction_object = {.name = "transaction", .uri = URI("transaction"), .fields = transaction_fields,
 	.may = {[REG_INFO] = ALL, [REG_QUERY] = ALL}, .own = {[REG_INFO] = ALL & ~ADM, [REG_QUERY] = ALL & ~ADM}};
+static const struct reg_object operator_object = {.name = "operator", .uri = URI("operator"), .fields = operator_fields,
+	.may = {[REG_CHECK] = ADM, [REG_INFO] = OFFICES | OPE, [REG_QUERY] = OFFICES | OPE, [REG_CREATE] = ADM, [REG_UPDATE] = ADM}};
+static const struct reg_object portability_object = {.name = "portability", .uri = URI("portability"), .fields = portability_fields,
+	.may = {[REG_INFO] = NRA | ADM, [REG_QUERY] = NRA | ADM, [REG_CREATE] = NRA | ADM, [REG_DELETE] = NRA | ADM}};
+static const struct reg_object delivery_object = {.name = "delivery", .uri = URI("delivery"), .fields = delivery_fields,
+	.may = {[REG_INFO] = OPE | ADM, [REG_QUERY] = OPE | ADM, [REG_CREATE] = OPE, [REG_UPDATE] = ADM},
+	.own = {[REG_INFO] = OPE, [REG_QUERY] = OPE}};
+static const struct reg_object triplet_object = {.name = "triplet", .uri = URI("triplet"), .fields = triplet_fields,
+	.may = {[REG_QUERY] = LEA | ADM | OPE, [REG_CREATE] = OPE}, .own = {[REG_QUERY] = OPE}};
+static const struct reg_object policy_object = {.name = "policy", .uri = URI("policy"), .fields = policy_fields,
+	.may = {[REG_INFO] = OFFICES, [REG_QUERY] = OFFICES, [REG_CREATE] = ADM, [REG_UPDATE] = ADM, [REG_DELETE] = ADM}};
+static const struct reg_object golden_object = {.name = "golden", .uri = URI("golden"), .fields = golden_fields,
+	.may = {[REG_CHECK] = ADM, [REG_CREATE] = ADM, [REG_DELETE] = ADM}};
+static const struct reg_object watch_object = {.name = "watch", .uri = URI("watch"), .fields = watch_fields,
+	.may = {[REG_INFO] = LEA, [REG_QUERY] = LEA, [REG_CREATE] = LEA, [REG_UPDATE] = LEA, [REG_DELETE] = LEA}};
+static const struct reg_object list_object = {.name = "list", .uri = URI("list"), .fields = list_fields,
+	.may = {[REG_INFO] = OPE | ADM, [REG_QUERY] = OPE | ADM, [REG_UPDATE] = OPE}, .own = {[REG_INFO] = OPE, [REG_QUERY] = OPE}};
+static const struct reg_object verdict_object = {.name = "verdict", .uri = URI("verdict"), .fields = verdict_fields,
+	.may = {[REG_INFO] = OFFICES}};
 
 const struct reg_object *const reg_objects[] = {&imei_object, &importer_object, &permit_object, &certificate_object, &tac_object,
-	&application_object, &listing_object, &account_object, &transaction_object, NULL};
+	&application_object, &listing_object, &account_object, &transaction_object, &operator_object, &portability_object, &delivery_object,
+	&triplet_object, &policy_object, &golden_object, &watch_object, &list_object, &verdict_object, NULL};
 
 const struct reg_object *reg_object_by_name(struct str name)
 {
@@ -274,6 +458,11 @@ const char *reg_type_expects(enum reg_type type)
 	};
 
 	return texts[type];
+}
+
+const char *reg_list_name(unsigned list)
+{
+	return list < REG_LISTS ? lists[list] : NULL;
 }
 
 const char *reg_role_name(unsigned role)

@@ -12,7 +12,9 @@ const struct store_table *reg_object_table(const struct reg_object *o)
 		const char *name;
 		const struct store_table *table;
 	} tables[] = {{"importer", &STORE_IMPORTER}, {"permit", &STORE_PERMIT}, {"certificate", &STORE_CERTIFICATE}, {"tac", &STORE_TAC},
-		{"application", &STORE_APPLICATION}, {"listing", &STORE_LISTING}, {"account", &STORE_ACCOUNT}, {"transaction", &STORE_AUDIT}};
+		{"application", &STORE_APPLICATION}, {"listing", &STORE_LISTING}, {"account", &STORE_ACCOUNT}, {"transaction", &STORE_AUDIT},
+		{"operator", &STORE_OPERATOR}, {"portability", &STORE_PORTABILITY}, {"delivery", &STORE_DELIVERY}, {"policy", &STORE_POLICY},
+		{"watch", &STORE_WATCH}, {"list", &STORE_LIST_FILE}};
 
 	for (size_t i = 0; i < CEIR_COUNT(tables); i++)
 		if (strcmp(o->name, tables[i].name) == 0)
@@ -75,7 +77,7 @@ static enum ceir_err add_child(void *ctx, const struct store_val *row)
 	return err ? err : reg_list_group(x, ch->out, ch->fields, ch->name, group.head);
 }
 
-static enum ceir_err add_children(struct exec *x, struct reg_list *out, const struct reg_object *o, int64_t id)
+static enum ceir_err add_children(struct exec *x, struct reg_list *out, const struct reg_object *o, const struct store_val *row)
 {
 	static const struct {
 		const char *object, *field;
@@ -83,17 +85,18 @@ static enum ceir_err add_children(struct exec *x, struct reg_list *out, const st
 		int parent, column;
 	} lists[] = {{"permit", "position", &STORE_POSITION, POSITION_PERMIT, -1},
 		{"certificate", "tac", &STORE_CERTIFICATE_TAC, CERTIFICATE_TAC_CERTIFICATE, CERTIFICATE_TAC_TAC},
-		{"account", "certificate", &STORE_ACCOUNT_CERT, ACCOUNT_CERT_ACCOUNT, ACCOUNT_CERT_SHA256}};
+		{"account", "certificate", &STORE_ACCOUNT_CERT, ACCOUNT_CERT_ACCOUNT, ACCOUNT_CERT_SHA256},
+		{"operator", "plmn", &STORE_OPERATOR_PLMN, OPERATOR_PLMN_OPERATOR, OPERATOR_PLMN_PLMN}};
 
 	for (size_t i = 0; i < CEIR_COUNT(lists); i++)
 		if (strcmp(o->name, lists[i].object) == 0) {
 			struct children ch = {x, out, o->fields, lists[i].field, lists[i].column};
-			struct store_filter of = {lists[i].parent, STORE_EQ, store_int(id)};
+			struct store_filter of = {lists[i].parent, STORE_EQ, store_int(row[0].i)};
 			struct store_query q = {.table = lists[i].table, .filters = &of, .n_filters = 1, .sort = 1};
 
 			return store_select(x->db, &q, add_child, &ch);
 		}
-	return CEIR_OK;
+	return strcmp(o->name, "delivery") == 0 ? reg_delivery_holds(x, out, row) : CEIR_OK;
 }
 
 /* The fields before a list come before it, those behind it after: the order of the schema. */
@@ -102,10 +105,12 @@ enum ceir_err reg_object_nodes(struct exec *x, const struct reg_object *o, const
 	struct reg_list l;
 	enum ceir_err err = CEIR_OK;
 
+	if (strcmp(o->name, "policy") == 0)
+		return reg_policy_nodes(x, row, out);
 	reg_list_init(&l);
 	for (const struct reg_field *f = o->fields; f->name && !err; f++) {
 		if (f->flags & REG_MANY) {
-			err = add_children(x, &l, o, row[0].i);
+			err = add_children(x, &l, o, row);
 		} else if (f->column >= 0 && !row[f->column].null && reg_sees(x, f)) {
 			char trid[REG_SVTRID_MAX];
 			struct str text = reg_print(x, f, row[f->column]);
@@ -682,6 +687,7 @@ enum ceir_err reg_tac_create(struct exec *x)
 		return CEIR_OK;
 	preset(row, TAC_STATUS, "allocated");
 	reg_stamp(x, row, TAC_CR_ID, &mask);
+	x->tables_changed = true;
 	enum ceir_err err = reg_insert(x, &STORE_TAC, row, NULL);
 	return err || reg_refused(x) ? err : reg_created(x, reg_node_find(x->c->set, "id")->text);
 }
@@ -697,6 +703,7 @@ enum ceir_err reg_tac_update(struct exec *x)
 	if (!reg_row(x, x->c->object->fields, x->c->set, false, row, &mask))
 		return CEIR_OK;
 	reg_stamp(x, row, TAC_UP_ID, &mask);
+	x->tables_changed = true;
 	return store_update(x->db, &STORE_TAC, row[TAC_ID].i, mask, row);
 }
 
@@ -723,6 +730,7 @@ enum ceir_err reg_tac_delete(struct exec *x)
 	tac.n = (uint32_t)row[TAC_CODE].i;
 	low = imei_make(tac, 0);
 	high = imei_make(tac, IMEI_SERIALS - 1);
+	x->tables_changed = true;
 	err = store_imei_scan(x->db, low, high, false, 1, any_imei, &found);
 	return err ? err : delete_unless(x, &STORE_TAC, row[TAC_ID].i, found);
 }

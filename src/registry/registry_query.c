@@ -101,7 +101,17 @@ static bool one_filter(struct exec *x, struct store_query *q, struct store_filte
 	}
 	if (filter->op == REG_PREFIX)
 		return prefix_filter(x, q, out, f, filter->value);
-	return reg_parse(x, f, filter->value, &v) && add_filter(x, q, out, f->column, ops[filter->op], v);
+	if (!reg_parse(x, f, filter->value, &v))
+		return false;
+	/* Phone numbers of ranges are kept as numbers; what was parsed is one. */
+	if (f->type == REG_MSISDN && q->table->columns[f->column].type == STORE_INT) {
+		struct msisdn msisdn;
+		enum ceir_err err = msisdn_parse(filter->value, &msisdn);
+
+		CEIR_ASSERT(!err);
+		v = store_int((int64_t)msisdn.n);
+	}
+	return add_filter(x, q, out, f->column, ops[filter->op], v);
 }
 
 /* What a role of .own may reach, as one more condition. */
@@ -118,6 +128,10 @@ static bool own_filter(struct exec *x, struct store_query *q, struct store_filte
 		return add_filter(x, q, out, APPLICATION_IMPORTER, STORE_EQ, store_text(str_of(who->importer)));
 	if (strcmp(o->name, "application") == 0)
 		return add_filter(x, q, out, APPLICATION_CR_ID, STORE_EQ, store_text(str_of(who->clid)));
+	if (strcmp(o->name, "delivery") == 0)
+		return add_filter(x, q, out, DELIVERY_OPERATOR, STORE_EQ, store_text(str_of(who->operator)));
+	if (strcmp(o->name, "list") == 0)
+		return add_filter(x, q, out, LIST_FILE_OPERATOR, STORE_EQ, store_text(str_of(who->operator)));
 	CEIR_ASSERT(strcmp(o->name, "transaction") == 0);
 	return add_filter(x, q, out, AUDIT_ACCOUNT, STORE_EQ, store_text(str_of(who->clid)));
 }
@@ -521,6 +535,8 @@ enum ceir_err reg_query_run(struct exec *x)
 
 	if (!page)
 		return CEIR_ENOMEM;
+	/* What has no table has a handler of its own, or is an IMEI. */
+	CEIR_ASSERT(reg_object_table(x->c->object) || strcmp(x->c->object->name, "imei") == 0);
 	page->object = x->c->object;
 	page->items = arena_array(x->arena, limit_of(x), sizeof *page->items);
 	if (!page->items)

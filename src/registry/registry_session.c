@@ -67,7 +67,7 @@ enum ceir_err reg_settle(struct reg_session *s)
 /* ---- server transaction ids ---- */
 
 /* A microsecond that no transaction of this register ever had or will have. */
-static int64_t next_trid_us(struct registry *r)
+int64_t reg_trid_us(struct registry *r)
 {
 	int64_t now = clock_real_us(), last = atomic_load_explicit(&r->last_trid_us, memory_order_relaxed), mine;
 
@@ -113,6 +113,20 @@ static const struct route routes[] = {
 	{"account", {[REG_CHECK] = reg_check_paper, [REG_INFO] = reg_info_paper, [REG_CREATE] = reg_account_create,
 		[REG_UPDATE] = reg_account_update, [REG_DELETE] = reg_account_delete, [REG_QUERY] = reg_query_run}},
 	{"transaction", {[REG_INFO] = reg_info_paper, [REG_QUERY] = reg_query_run}},
+	{"operator", {[REG_CHECK] = reg_check_paper, [REG_INFO] = reg_info_paper, [REG_CREATE] = reg_operator_create,
+		[REG_UPDATE] = reg_operator_update, [REG_QUERY] = reg_query_run}},
+	{"portability", {[REG_INFO] = reg_info_paper, [REG_CREATE] = reg_portability_create, [REG_DELETE] = reg_portability_delete,
+		[REG_QUERY] = reg_query_run}},
+	{"delivery", {[REG_INFO] = reg_delivery_info, [REG_CREATE] = reg_delivery_create, [REG_UPDATE] = reg_delivery_update,
+		[REG_QUERY] = reg_query_run}},
+	{"triplet", {[REG_CREATE] = reg_triplet_create, [REG_QUERY] = reg_triplet_query}},
+	{"policy", {[REG_INFO] = reg_info_paper, [REG_CREATE] = reg_policy_create, [REG_UPDATE] = reg_policy_update,
+		[REG_DELETE] = reg_policy_delete, [REG_QUERY] = reg_query_run}},
+	{"golden", {[REG_CHECK] = reg_golden_check, [REG_CREATE] = reg_golden_create, [REG_DELETE] = reg_golden_delete}},
+	{"watch", {[REG_INFO] = reg_info_paper, [REG_CREATE] = reg_watch_create, [REG_UPDATE] = reg_watch_update,
+		[REG_DELETE] = reg_watch_delete, [REG_QUERY] = reg_query_run}},
+	{"list", {[REG_INFO] = reg_list_info, [REG_UPDATE] = reg_list_update, [REG_QUERY] = reg_list_query}},
+	{"verdict", {[REG_INFO] = reg_verdict_info}},
 };
 
 static reg_handler route(const struct reg_command *c)
@@ -130,10 +144,21 @@ static bool is_transform(const struct reg_command *c)
 	return (c->verb >= REG_CREATE && c->verb <= REG_RENEW) || (c->verb == REG_TRANSFER && c->op != REG_OP_QUERY);
 }
 
+/* Sightings come by the ten thousand and go to the triplet store, not through the writer. */
+static bool is_sightings(const struct reg_command *c)
+{
+	return c->verb == REG_CREATE && c->object && strcmp(c->object->name, "triplet") == 0;
+}
+
+static bool is_delivery(const struct reg_command *c)
+{
+	return c->verb == REG_CREATE && c->object && strcmp(c->object->name, "delivery") == 0;
+}
+
 /* Does it write anything but its audit row? */
 static bool writes(const struct reg_command *c)
 {
-	return !c->refused && (is_transform(c) || c->verb == REG_LOGIN || (c->verb == REG_POLL && c->poll_ack));
+	return !c->refused && ((is_transform(c) && !is_sightings(c)) || c->verb == REG_LOGIN || (c->verb == REG_POLL && c->poll_ack));
 }
 
 /* ---- before the handler ---- */
@@ -153,7 +178,7 @@ static enum ceir_err authorize(struct exec *x)
 		return reg_refuse(x, REG_UNIMPL_COMMAND, c->object->name, STR(""), N_("This object does not have the command"));
 	if (!(c->object->may[c->verb] & REG_BIT(role)))
 		return reg_refuse(x, REG_AUTHORIZATION, NULL, STR(""), NULL);
-	if (is_transform(c) && x->r->settings.require_cltrid && !c->cltrid.n)
+	if (is_transform(c) && !is_sightings(c) && x->r->settings.require_cltrid && !c->cltrid.n)
 		return reg_refuse(x, REG_MISSING, "clTRID", STR(""), N_("A command that changes the register needs a client transaction id"));
 	return CEIR_OK;
 }
@@ -185,6 +210,8 @@ static enum ceir_err prepare(struct exec *x)
 	err = authorize(x);
 	if (err || reg_refused(x))
 		return err;
+	if (is_delivery(c))
+		return reg_delivery_prepare(x);
 	struct reg_node *pw = c->object && strcmp(c->object->name, "account") == 0 ? reg_node_find(c->set, "pw") : NULL;
 	if (pw && pw->text.n >= 6 && pw->text.n <= 128) {
 		x->password_hash = arena_alloc(x->arena, crypto_pwhash_STRBYTES);
@@ -200,10 +227,18 @@ static void digest(const struct registry *r, struct str bytes, bool secret, uint
 	crypto_generichash(out, DIGEST, (const uint8_t *)bytes.p, bytes.n, secret ? r->digest_key : NULL, secret ? DIGEST : 0);
 }
 
+/* Whoever reads the audit log or guesses at its digests must not learn which IMEIs are never blocked. */
+static bool is_golden(const struct reg_command *c)
+{
+	return c->object && strcmp(c->object->name, "golden") == 0;
+}
+
 static struct str object_name(const struct exec *x)
 {
 	const struct reg_command *c = x->c;
 
+	if (is_golden(c))
+		return STR("golden");
 	if (x->audit_name.p)
 		return x->audit_name;
 	if (c->key)
@@ -239,8 +274,8 @@ static void fill_audit(const struct exec *x, struct str response, struct store_a
 	a->name = audit_text(object_name(x));
 	a->certificate = x->s->client.has_certificate ? x->s->client.certificate_sha256 : NULL;
 	a->code = x->reply->code;
-	digest(x->r, c->request, c->secret, a->request);
-	digest(x->r, response, false, a->response);
+	digest(x->r, c->request, c->secret || is_golden(c), a->request);
+	digest(x->r, response, is_golden(c), a->response);
 }
 
 /* ---- commands that only read: the audit row alone goes to the writer ---- */
@@ -311,6 +346,7 @@ static void fail(struct exec *x)
 	x->reply->data = REG_DATA_NONE;
 	x->reply->message = NULL;
 	x->reply->page = NULL;
+	x->reply->file = NULL;
 	x->reply->details = NULL;
 }
 
@@ -320,8 +356,8 @@ static enum ceir_err run_reader(struct exec *x)
 
 	if (!handler)
 		return session_verb(x);
-	/* imei:check asks the verdict table only. */
-	bool database = handler != reg_imei_check;
+	/* imei:check asks the verdict table only; sightings need no snapshot and wait for the triplet store's journal. */
+	bool database = handler != reg_imei_check && handler != reg_triplet_create;
 	x->db = database ? store_reader(x->r->store) : NULL;
 	if (database && !x->db)
 		return CEIR_ESTORE;
@@ -369,7 +405,7 @@ static void execute_read(struct exec *x, reg_render render, void *face, struct b
 	 * Checks and greetings say nothing of a person and come by the ten thousand: their rows are in the file, safe from a kill,
 	 * before the answer goes out, but the answer does not wait for the disk.
 	 */
-	bool relaxed = x->c->verb == REG_CHECK || x->c->verb == REG_HELLO;
+	bool relaxed = x->c->verb == REG_CHECK || x->c->verb == REG_HELLO || is_sightings(x->c);
 	if (submit_record(x->s, &a, x->s->waiter, relaxed)) {
 		/* No memory for the audit row: the answer must not go out either. */
 		out->n = from;
@@ -417,7 +453,8 @@ static enum ceir_err run_transform(struct store_conn *c, void *arg)
 	*x->reply = t->first;
 	x->publications = NULL;
 	x->audit_name = (struct str){NULL, 0};
-	x->accounts_changed = x->wake_worker = false;
+	x->accounts_changed = x->wake_worker = x->wake_intake = x->tables_changed = false;
+	x->policy_version = 0;
 	t->out->n = t->from;
 	t->out->failed = t->failed_before;
 	x->db = c;
@@ -435,8 +472,14 @@ static void publish_transform(void *arg)
 	struct exec *x = ((struct transform *)arg)->x;
 
 	reg_publish(x->r, x->publications);
-	if (x->accounts_changed && !reg_refused(x))
+	if (reg_refused(x))
+		return;
+	if (x->accounts_changed)
 		atomic_fetch_add(&x->r->accounts_version, 1);
+	if (x->tables_changed)
+		reg_class_tables_changed(x->r);
+	if (x->policy_version)
+		reg_class_policy(x->r, x->policy_version, x->policy_dry, x->policy_force);
 }
 
 /*
@@ -476,6 +519,8 @@ static void execute_write(struct exec *x, reg_render render, void *face, struct 
 		reg_login_finish(x, !err);
 	if (!err && x->wake_worker && !reg_refused(x))
 		reg_work_wake(x->r);
+	if (!err && x->wake_intake && !reg_refused(x))
+		reg_intake_wake(x->r);
 }
 
 /* ---- the door ---- */
@@ -492,7 +537,7 @@ static void count(struct registry *r, const struct reg_command *c, const struct 
 void reg_execute(struct reg_session *s, const struct reg_command *c, struct arena *arena, reg_render render, void *face, struct buf *out)
 {
 	struct reg_reply reply = {.code = REG_DONE};
-	struct exec x = {.r = s->r, .s = s, .c = c, .arena = arena, .reply = &reply, .now_us = next_trid_us(s->r)};
+	struct exec x = {.r = s->r, .s = s, .c = c, .arena = arena, .reply = &reply, .now_us = reg_trid_us(s->r)};
 
 	reg_svtrid(s->r, x.now_us, reply.svtrid);
 	enum ceir_err err = prepare(&x);
@@ -506,6 +551,7 @@ void reg_execute(struct reg_session *s, const struct reg_command *c, struct aren
 		execute_write(&x, render, face, out);
 	else
 		execute_read(&x, render, face, out);
+	reg_delivery_finish(&x);
 	count(s->r, c, &reply);
 }
 
@@ -514,6 +560,7 @@ void reg_execute(struct reg_session *s, const struct reg_command *c, struct aren
 struct background {
 	struct exec x;
 	reg_handler fn;
+	void (*done)(void *); /* NULL: nothing more */
 	struct reg_reply reply;
 };
 
@@ -523,6 +570,7 @@ static enum ceir_err run_background(struct store_conn *c, void *arg)
 
 	b->x.db = c;
 	b->x.publications = NULL;
+	b->x.tables_changed = false;
 	b->x.transaction = store_audit_next(c) - 1;
 	return b->fn(&b->x);
 }
@@ -532,16 +580,34 @@ static void publish_background(void *arg)
 	struct background *b = arg;
 
 	reg_publish(b->x.r, b->x.publications);
+	if (b->x.tables_changed)
+		reg_class_tables_changed(b->x.r);
+	if (b->done)
+		b->done(b->x.arg);
 }
 
-enum ceir_err reg_write(struct registry *r, struct arena *arena, reg_handler fn, void *arg, bool bulk)
+static enum ceir_err write_background(struct registry *r, struct arena *arena, struct background *b, void *arg, bool bulk)
 {
-	struct background b = {.fn = fn, .reply = {.code = REG_DONE}};
-	struct store_job job = {.run = run_background, .done = publish_background, .arg = &b, .bulk = bulk};
+	struct store_job job = {.run = run_background, .done = publish_background, .arg = b, .bulk = bulk};
 
 	/* Never behind the commands that caused the work: their times run ahead of a clock that was set back. */
 	int64_t now = clock_real_us(), last = atomic_load_explicit(&r->last_trid_us, memory_order_relaxed);
 
-	b.x = (struct exec){.r = r, .arena = arena, .reply = &b.reply, .now_us = now > last ? now : last, .arg = arg};
+	b->reply.code = REG_DONE;
+	b->x = (struct exec){.r = r, .arena = arena, .reply = &b->reply, .now_us = now > last ? now : last, .arg = arg};
 	return store_run(r->store, &job);
+}
+
+enum ceir_err reg_write(struct registry *r, struct arena *arena, reg_handler fn, void *arg, bool bulk)
+{
+	struct background b = {.fn = fn};
+
+	return write_background(r, arena, &b, arg, bulk);
+}
+
+enum ceir_err reg_write_done(struct registry *r, struct arena *arena, reg_handler fn, void (*done)(void *), void *arg)
+{
+	struct background b = {.fn = fn, .done = done};
+
+	return write_background(r, arena, &b, arg, true);
 }

@@ -77,7 +77,10 @@ enum ceir_err reg_facts(struct exec *x, struct imei imei, const struct store_ime
 	memset(facts, 0, sizeof *facts);
 	if (row && row->application)
 		facts->registration = row->withdrawn ? POLICY_WITHDRAWN : registration;
-	return store_select(x->db, &q, add_listing, facts);
+	enum ceir_err err = store_select(x->db, &q, add_listing, facts);
+	if (!err)
+		reg_class_facts(x, imei, facts);
+	return err;
 }
 
 static enum ceir_err publish_later(struct exec *x, struct imei imei, struct verdict v, bool whole_tac)
@@ -91,10 +94,18 @@ static enum ceir_err publish_later(struct exec *x, struct imei imei, struct verd
 	return CEIR_OK;
 }
 
+/* Of an IMEI that the register has no row of: what the triplets say, which is in the table on the writer's thread. */
+static uint16_t unlisted_verdict(const struct exec *x, struct imei imei)
+{
+	struct verdict v;
+
+	return verdicts_get_entry(x->r->verdicts, imei, &v) ? verdict_pack(v) : 0;
+}
+
 enum ceir_err reg_put_verdict(struct exec *x, struct store_imei *row, struct verdict v, bool fresh)
 {
-	struct store_change change = {.imei = row->imei, .verdict = verdict_pack(v), .at_s = x->now_us / SECOND_US,
-		.transaction = x->transaction};
+	struct store_change change = {.imei = row->imei, .verdict = verdict_pack(v),
+		.before = fresh ? unlisted_verdict(x, row->imei) : row->verdict, .at_s = x->now_us / SECOND_US, .transaction = x->transaction};
 	enum ceir_err err;
 
 	/* The row first: a fresh one may meet one that is there (CEIR_EEXIST), and then no change may be left behind. */
@@ -103,31 +114,43 @@ enum ceir_err reg_put_verdict(struct exec *x, struct store_imei *row, struct ver
 	err = fresh ? store_imei_insert(x->db, row) : store_imei_update(x->db, row);
 	if (!err)
 		err = store_change_append(x->db, &change, &row->change);
+	v.row = true;
 	return err ? err : publish_later(x, row->imei, v, false);
+}
+
+enum ceir_err reg_judge(struct exec *x, struct imei imei, struct store_imei *row, bool *fresh, struct policy_facts *facts)
+{
+	enum policy_registration registration = POLICY_NOT_REGISTERED;
+	enum ceir_err err = store_imei_get(x->db, imei, row);
+
+	*fresh = err == CEIR_ENOENT;
+	if (err && !*fresh)
+		return err;
+	err = CEIR_OK;
+	if (*fresh)
+		memset(row, 0, sizeof *row);
+	row->imei = imei;
+	if (row->application)
+		err = reg_registration(x, row->application, &registration);
+	return err ? err : reg_facts(x, imei, row, registration, facts);
 }
 
 enum ceir_err reg_derive(struct exec *x, struct imei imei)
 {
 	struct store_imei row;
-	enum policy_registration registration = POLICY_NOT_REGISTERED;
 	struct policy_facts facts;
-	enum ceir_err err = store_imei_get(x->db, imei, &row);
-	bool fresh = err == CEIR_ENOENT;
+	bool fresh;
+	enum ceir_err err = reg_judge(x, imei, &row, &fresh, &facts);
 
-	if (err && !fresh)
-		return err;
-	err = CEIR_OK;
-	if (fresh)
-		memset(&row, 0, sizeof row);
-	row.imei = imei;
-	if (row.application)
-		err = reg_registration(x, row.application, &registration);
-	if (!err)
-		err = reg_facts(x, imei, &row, registration, &facts);
 	if (err)
 		return err;
 	struct verdict v = policy_verdict(&facts);
-	if (fresh ? verdict_pack(v) == 0 : verdict_pack(v) == row.verdict)
+	/*
+	 * Where nothing but the triplets speaks there is no row: the classification decides it. A listing makes one even when the verdict stays
+	 * what the triplets say, so that it is here that it is decided from now on.
+	 */
+	bool listed = facts.black_reason || facts.grey_reason || facts.white_reason || facts.pair;
+	if (fresh ? !listed : verdict_pack(v) == row.verdict)
 		return CEIR_OK;
 	return reg_put_verdict(x, &row, v, fresh);
 }
@@ -153,8 +176,8 @@ enum ceir_err reg_derive_tac(struct exec *x, int64_t tac, uint8_t reason_before)
 
 	if (err || verdict_pack(before) == verdict_pack(now))
 		return err;
-	struct store_change change = {.scope = STORE_SCOPE_TAC, .imei = first, .verdict = verdict_pack(now), .at_s = x->now_us / SECOND_US,
-		.transaction = x->transaction};
+	struct store_change change = {.scope = STORE_SCOPE_TAC, .imei = first, .verdict = verdict_pack(now),
+		.before = verdict_pack(before), .at_s = x->now_us / SECOND_US, .transaction = x->transaction};
 	err = store_change_append(x->db, &change, &seq);
 	return err ? err : publish_later(x, first, now, true);
 }

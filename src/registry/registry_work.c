@@ -396,10 +396,18 @@ static enum ceir_err step_ripple(struct exec *x)
 static enum ceir_err clock_work(struct registry *r, struct arena *arena, bool *any)
 {
 	struct store_conn *db = store_reader(r->store);
-	enum ceir_err err = db ? reg_listing_due(db, clock_real_us(), any) : CEIR_ESTORE;
+	bool listings = false, watches = false;
+	enum ceir_err err = db ? reg_listing_due(db, clock_real_us(), &listings) : CEIR_ESTORE;
 
+	if (!err)
+		err = reg_watch_due(db, clock_real_us(), &watches);
 	store_reader_done(r->store, db);
-	return err || !*any ? err : reg_write(r, arena, reg_listing_tick, NULL, false);
+	*any = !err && (listings || watches);
+	if (!err && listings)
+		err = reg_write(r, arena, reg_listing_tick, NULL, false);
+	if (!err && watches)
+		err = reg_write(r, arena, reg_watch_tick, NULL, false);
+	return err;
 }
 
 /* Writes only when there is a ripple: the writer is not woken every second for nothing. */

@@ -78,6 +78,27 @@ enum { TRANSFER_ID, TRANSFER_IMEI, TRANSFER_FROM, TRANSFER_TO, TRANSFER_STATUS, 
 enum { AUDIT_SEQ, AUDIT_AT, AUDIT_ACCOUNT, AUDIT_ROLE, AUDIT_CERTIFICATE, AUDIT_ADDRESS, AUDIT_CLTRID, AUDIT_VERB, AUDIT_OBJECT,
 	AUDIT_NAME, AUDIT_CODE, AUDIT_REQUEST, AUDIT_RESPONSE, AUDIT_HASH, AUDIT_N };
 
+enum { OPERATOR_ID, OPERATOR_CODE, OPERATOR_NAME, OPERATOR_STATUS, OPERATOR_USUAL, OPERATOR_CR_ID, OPERATOR_CR_AT, OPERATOR_UP_ID,
+	OPERATOR_UP_AT, OPERATOR_N }; /* id: the operator's number in the triplet store, 1..255; usual: lines of its last full delivery */
+enum { OPERATOR_PLMN_ID, OPERATOR_PLMN_PLMN, OPERATOR_PLMN_OPERATOR, OPERATOR_PLMN_N }; /* plmn: "25501", unique */
+enum { PORTABILITY_ID, PORTABILITY_CODE, PORTABILITY_FROM, PORTABILITY_TO, PORTABILITY_OPERATOR, PORTABILITY_SINCE, PORTABILITY_CR_ID,
+	PORTABILITY_CR_AT, PORTABILITY_N }; /* from, to: numbers as integers, of equal length */
+enum { DELIVERY_ID, DELIVERY_CODE, DELIVERY_OPERATOR, DELIVERY_KIND, DELIVERY_CLIENT_ID, DELIVERY_NAME, DELIVERY_STATUS, DELIVERY_STAGED,
+	DELIVERY_DIGEST, DELIVERY_BYTES, DELIVERY_LINES, DELIVERY_TAKEN, DELIVERY_REFUSED, DELIVERY_MALFORMED, DELIVERY_SUSPICIOUS,
+	DELIVERY_FRESH, DELIVERY_AGAIN, DELIVERY_RETURNED, DELIVERY_GONE, DELIVERY_HOLD, DELIVERY_RECEIVED_AT, DELIVERY_APPLIED_AT,
+	DELIVERY_CLASSIFIED_AT, DELIVERY_GROUND, DELIVERY_TX, DELIVERY_CR_ID, DELIVERY_CR_AT, DELIVERY_UP_ID, DELIVERY_UP_AT, DELIVERY_N };
+enum { POLICY_ROW_ID, POLICY_ROW_CODE, POLICY_ROW_STATUS, POLICY_ROW_PARAMS, POLICY_ROW_CONDITIONS, POLICY_ROW_DRY_RUN, POLICY_ROW_GROUND,
+	POLICY_ROW_ACTIVE_AT, POLICY_ROW_CR_ID, POLICY_ROW_CR_AT, POLICY_ROW_UP_ID, POLICY_ROW_UP_AT, POLICY_ROW_N };
+	/* id is the version. params, conditions, dry_run: JSON texts whose form is the registry's */
+enum { GOLDEN_ID, GOLDEN_HASH, GOLDEN_CR_ID, GOLDEN_CR_AT, GOLDEN_N }; /* hash: keyed, so that the database does not say whom */
+enum { WATCH_ID, WATCH_CODE, WATCH_IMEI, WATCH_GROUND, WATCH_UNTIL, WATCH_STATUS, WATCH_ACCOUNT, WATCH_LAST_SEEN, WATCH_CR_ID, WATCH_CR_AT,
+	WATCH_UP_ID, WATCH_UP_AT, WATCH_N };
+enum { LIST_FILE_ID, LIST_FILE_OPERATOR, LIST_FILE_LIST, LIST_FILE_FROM, LIST_FILE_TO, LIST_FILE_NAME, LIST_FILE_ROWS, LIST_FILE_BYTES,
+	LIST_FILE_DIGEST, LIST_FILE_AT, LIST_FILE_TX, LIST_FILE_N }; /* every list file ever made: evidence */
+enum { LIST_ACK_ID, LIST_ACK_OPERATOR, LIST_ACK_LIST, LIST_ACK_SEQ, LIST_ACK_AT, LIST_ACK_ACCOUNT, LIST_ACK_N };
+
+extern const struct store_table STORE_OPERATOR, STORE_OPERATOR_PLMN, STORE_PORTABILITY, STORE_DELIVERY, STORE_POLICY, STORE_GOLDEN, STORE_WATCH,
+	STORE_LIST_FILE, STORE_LIST_ACK;
 extern const struct store_table STORE_IMPORTER, STORE_PERMIT, STORE_POSITION, STORE_CERTIFICATE, STORE_CERTIFICATE_TAC, STORE_TAC,
 	STORE_APPLICATION, STORE_LISTING, STORE_ACCOUNT, STORE_ACCOUNT_CERT, STORE_TAG, STORE_TRANSFER, STORE_AUDIT;
 
@@ -220,15 +241,43 @@ enum ceir_err store_imei_count(struct store_conn *c, struct imei from, struct im
 /* Smallest and largest key; CEIR_ENOENT when there is no row. */
 enum ceir_err store_imei_bounds(struct store_conn *c, struct imei *low, struct imei *high) CEIR_MUST_USE;
 
-enum store_scope { STORE_SCOPE_IMEI = 0, STORE_SCOPE_TAC = 1 };
+enum store_scope {
+	STORE_SCOPE_IMEI = 0,
+	STORE_SCOPE_TAC = 1,         /* the verdict of every IMEI of a TAC; imei holds its first */
+	STORE_SCOPE_SUBSCRIBER = 2,  /* verdict as before, but it has another subscriber, or a pair lock or exception came or went */
+	STORE_SCOPE_RECORD = 3,      /* verdict as before, the classification's record is another */
+};
+/* The classification's record (struct policy_class) as it goes through the change log; all zero: none comes with the change. */
+struct store_class {
+	uint32_t mask;
+	int32_t since_day, block_day, resolved_day;
+	uint64_t genuine_imsi, genuine_msisdn;
+	uint32_t was_mask;
+};
 struct store_change {
 	int64_t seq;
-	enum store_scope scope; /* TAC: the verdict of every IMEI of a TAC; imei holds its first */
-	struct imei imei;
-	uint16_t verdict;
+	enum store_scope scope;
+	struct imei imei;       /* may be above IMEI_MAX: what a network sent in place of an IMEI (triplets.h) */
+	uint16_t verdict;       /* packed, after the change */
+	uint16_t before;        /* packed, before it */
+	bool has_record;
+	struct store_class record;
 	int64_t at_s;           /* seconds since 1970 */
 	int64_t transaction;    /* audit sequence number of the command that caused it */
 };
+/*
+ * Writer only: many changes at once, of one moment and one transaction (at_s, transaction of the first), ascending or not; they get the next numbers in
+ * the order given. Kept as packed blocks of some ten thousand (about 6 bytes a change), not as rows. *first: number of changes[0].
+ */
+enum ceir_err store_change_bulk(struct store_conn *c, const struct store_change *changes, size_t n, int64_t *first) CEIR_MUST_USE;
+/* Changes with after < seq <= upto (0: to the end) in order, rows and blocks alike. A callback error stops and is returned. CEIR_ECORRUPT: a block is damaged. */
+typedef enum ceir_err (*store_change_item)(void *ctx, const struct store_change *change);
+enum ceir_err store_change_scan(struct store_conn *c, int64_t after, int64_t upto, store_change_item item, void *ctx) CEIR_MUST_USE;
+
+/* Small facts of the register under a name ("class.file", "list.seq"): text. CEIR_ENOENT: none. */
+enum ceir_err store_meta_get(struct store_conn *c, const char *name, struct arena *a, struct str *value) CEIR_MUST_USE;
+enum ceir_err store_meta_set(struct store_conn *c, const char *name, struct str value) CEIR_MUST_USE; /* writer only */
+
 /* Writer only. Numbers without gaps; *seq is the new number. */
 enum ceir_err store_change_append(struct store_conn *c, const struct store_change *change, int64_t *seq) CEIR_MUST_USE;
 /* Writer only: the number the next change will get. */

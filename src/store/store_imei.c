@@ -1,4 +1,4 @@
-/* store_imei.c - what has its own form: IMEIs, the change log, the rows of applications, messages and ripples. */
+/* store_imei.c - what has its own form: IMEIs, the rows of applications, messages and ripples. The change log is in store_change.c. */
 #include <string.h>
 
 #include "store/store_internal.h"
@@ -34,11 +34,6 @@ enum ceir_err store_imei_get(struct store_conn *c, struct imei imei, struct stor
 	return err;
 }
 
-static struct store_val int_or_null(int64_t i)
-{
-	return i ? store_int(i) : store_null();
-}
-
 static enum ceir_err put_imei(struct store_conn *c, const char *sql, const struct store_imei *row)
 {
 	sqlite3_stmt *s = store_sql(c, sql);
@@ -48,10 +43,10 @@ static enum ceir_err put_imei(struct store_conn *c, const char *sql, const struc
 	sqlite3_bind_int64(s, 1, (int64_t)row->imei.n);
 	sqlite3_bind_int64(s, 2, row->verdict);
 	sqlite3_bind_int64(s, 3, row->change);
-	store_bind(s, 4, int_or_null(row->application));
-	store_bind(s, 5, int_or_null((int64_t)row->device));
-	store_bind(s, 6, int_or_null(row->owner));
-	store_bind(s, 7, int_or_null(row->withdrawn));
+	store_bind(s, 4, store_int_or_null(row->application));
+	store_bind(s, 5, store_int_or_null((int64_t)row->device));
+	store_bind(s, 6, store_int_or_null(row->owner));
+	store_bind(s, 7, store_int_or_null(row->withdrawn));
 	return store_step(c, s, "imei");
 }
 
@@ -156,85 +151,6 @@ enum ceir_err store_imei_bounds(struct store_conn *c, struct imei *low, struct i
 	high->n = (uint64_t)sqlite3_column_int64(s, 1);
 	sqlite3_reset(s);
 	return err;
-}
-
-/* ---- change log ---- */
-
-int64_t store_change_next(const struct store_conn *c)
-{
-	return c->change_seq + 1;
-}
-
-enum ceir_err store_change_append(struct store_conn *c, const struct store_change *change, int64_t *seq)
-{
-	sqlite3_stmt *s = store_sql(c, "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)");
-
-	if (!s)
-		return CEIR_ESTORE;
-	sqlite3_bind_int64(s, 1, c->change_seq + 1);
-	sqlite3_bind_int64(s, 2, (int64_t)change->imei.n);
-	sqlite3_bind_int64(s, 3, change->verdict);
-	sqlite3_bind_int64(s, 4, change->at_s);
-	sqlite3_bind_int64(s, 5, change->transaction);
-	store_bind(s, 6, int_or_null(change->scope));
-	enum ceir_err err = store_step(c, s, "change");
-	if (!err)
-		*seq = ++c->change_seq;
-	return err;
-}
-
-enum ceir_err store_change_get(struct store_conn *c, int64_t seq, struct store_change *out)
-{
-	sqlite3_stmt *s = store_sql(c, "SELECT imei, verdict, at, tx, scope FROM change WHERE seq = ?");
-
-	if (!s)
-		return CEIR_ESTORE;
-	store_bind(s, 1, store_int(seq));
-	int rc = sqlite3_step(s);
-	enum ceir_err err = rc == SQLITE_DONE ? CEIR_ENOENT : store_fail(c, rc, "change");
-	if (!err)
-		*out = (struct store_change){.seq = seq, .imei.n = (uint64_t)sqlite3_column_int64(s, 0),
-			.verdict = (uint16_t)sqlite3_column_int(s, 1), .at_s = sqlite3_column_int64(s, 2),
-			.transaction = sqlite3_column_int64(s, 3), .scope = (enum store_scope)sqlite3_column_int(s, 4)};
-	sqlite3_reset(s);
-	return err;
-}
-
-enum ceir_err store_change_tacs(struct store_conn *c, store_change_row row, void *ctx)
-{
-	/* Of a GROUP BY with one max(), SQLite takes the other columns from the row that has it. */
-	sqlite3_stmt *s = store_sql(c, "SELECT max(seq), imei, verdict FROM change WHERE scope = 1 GROUP BY imei");
-	enum ceir_err err = CEIR_OK;
-	int rc = SQLITE_DONE;
-
-	if (!s)
-		return CEIR_ESTORE;
-	while (!err && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		struct store_change change = {.seq = sqlite3_column_int64(s, 0), .scope = STORE_SCOPE_TAC,
-			.imei.n = (uint64_t)sqlite3_column_int64(s, 1), .verdict = (uint16_t)sqlite3_column_int(s, 2)};
-
-		err = row(ctx, &change);
-	}
-	sqlite3_reset(s);
-	return err ? err : store_fail(c, rc, "changes of TACs");
-}
-
-/* One integer of a statement without parameters. */
-static enum ceir_err number(struct store_conn *c, const char *sql, int64_t *n)
-{
-	sqlite3_stmt *s = store_sql(c, sql);
-
-	if (!s)
-		return CEIR_ESTORE;
-	int rc = sqlite3_step(s);
-	*n = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-	sqlite3_reset(s);
-	return store_fail(c, rc, sql);
-}
-
-enum ceir_err store_change_last(struct store_conn *c, int64_t *seq)
-{
-	return number(c, "SELECT max(seq) FROM change", seq);
 }
 
 /* ---- rows of applications ---- */

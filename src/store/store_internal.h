@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 #define STORE_APPLICATION_ID 0x43454952 /* "CEIR", PRAGMA application_id */
-#define STORE_VERSION 1                 /* PRAGMA user_version */
+#define STORE_VERSION 2                 /* PRAGMA user_version; 1 had no operators: opening brings it up to 2 */
 #define STORE_STATEMENTS 256            /* cached statements of a connection; power of two, never full */
 
 struct store_statement {
@@ -40,6 +40,8 @@ void store_bind(sqlite3_stmt *s, int i, struct store_val v);
 /* Column i of the present row; texts belong to the statement. */
 struct store_val store_column_val(sqlite3_stmt *s, int i, enum store_type type);
 struct str store_column_str(sqlite3_stmt *s, int i);
+/* What 0 means in a struct is NULL in a row: a byte less, and no entry in a partial index. */
+static inline struct store_val store_int_or_null(int64_t i) { return i ? store_int(i) : store_null(); }
 /* Executes a statement that returns no row, and resets it. */
 enum ceir_err store_step(struct store_conn *c, sqlite3_stmt *s, const char *what);
 /* Loads the heads of both logs into the connection. */
@@ -47,7 +49,15 @@ enum ceir_err store_heads_load(struct store_conn *c);
 
 /* Every table of the register, in order of creation; ends with NULL. */
 extern const struct store_table *const store_tables[];
-/* Tables that have functions of their own. */
-extern const char store_extra_ddl[];
+extern const size_t store_tables_v1;    /* so many of them stood in version 1 */
+/* Tables that have functions of their own: of version 1 with what came since, and those that came with version 2. */
+extern const char store_extra_ddl[], store_extra_ddl2[];
+/* The DDL of one table of the list. */
+void store_put_ddl(struct buf *sql, const struct store_table *t);
+/* Brings a register of version 1 up to STORE_VERSION, in one transaction. */
+enum ceir_err store_migrate(struct store_conn *c);
+
+/* Reads every block of the change log and holds it against the register; a line for each fault. */
+enum ceir_err store_change_verify(struct store_conn *c, store_report report, void *ctx, bool *faulty);
 
 #endif

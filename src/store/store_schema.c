@@ -90,13 +90,79 @@ static const struct store_column audit_columns[] = {INT("seq"), NEED_INT("at"), 
 TABLE(STORE_AUDIT, "audit", AUDIT_N, audit_columns, "CREATE INDEX audit_at ON audit(at);"
 	"CREATE INDEX audit_cltrid ON audit(cltrid) WHERE cltrid IS NOT NULL");
 
+/* id: the operator's number in the triplet store. usual: lines of its last full delivery, what the next one is measured by. */
+static const struct store_column operator_columns[] = {{.name = "id", .type = STORE_INT, .constraint = "CHECK(id BETWEEN 1 AND 255)"},
+	KEY_TEXT("code"), NEED_TEXT("name"), NEED_TEXT("status"), NEED_INT("usual"), HISTORY};
+TABLE(STORE_OPERATOR, "operator", OPERATOR_N, operator_columns, NULL);
+
+static const struct store_column operator_plmn_columns[] = {INT("id"), KEY_TEXT("plmn"), NEED_INT("operator")};
+TABLE(STORE_OPERATOR_PLMN, "operator_plmn", OPERATOR_PLMN_N, operator_plmn_columns,
+	"CREATE INDEX operator_plmn_operator ON operator_plmn(operator)");
+
+static const struct store_column portability_columns[] = {INT("id"), KEY_TEXT("code"), NEED_INT("first"), NEED_INT("last"),
+	NEED_TEXT("operator"), INT("since"), TEXT("cr_id"), INT("cr_at")};
+TABLE(STORE_PORTABILITY, "portability", PORTABILITY_N, portability_columns,
+	"CREATE UNIQUE INDEX portability_range ON portability(first, last)");
+
+/* staged: name of the file that holds what was received and not yet applied. hold: why it waits, codes separated by commas. */
+static const struct store_column delivery_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("operator"), NEED_TEXT("kind"),
+	TEXT("client_id"), TEXT("name"), NEED_TEXT("status"), TEXT("staged"), {.name = "digest", .type = STORE_BLOB, .constraint = "NOT NULL"},
+	NEED_INT("bytes"), NEED_INT("lines"), NEED_INT("taken"), NEED_INT("refused"), NEED_INT("malformed"), NEED_INT("suspicious"),
+	INT("fresh"), INT("again"), INT("returned"), INT("gone"), TEXT("hold"), NEED_INT("received_at"), INT("applied_at"),
+	INT("classified_at"), TEXT("ground"), NEED_INT("tx"), HISTORY};
+TABLE(STORE_DELIVERY, "delivery", DELIVERY_N, delivery_columns,
+	"CREATE INDEX delivery_open ON delivery(status) WHERE status IN ('received', 'held', 'released');"
+	"CREATE INDEX delivery_client ON delivery(operator, client_id) WHERE client_id IS NOT NULL;"
+	"CREATE INDEX delivery_digest ON delivery(operator, digest)");
+
+/* id is the version. params, conditions and dry_run are JSON: registry_policy.c says which. One row at most is active. */
+static const struct store_column policy_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("status"), NEED_TEXT("params"),
+	NEED_TEXT("conditions"), TEXT("dry_run"), NEED_TEXT("ground"), INT("active_at"), HISTORY};
+TABLE(STORE_POLICY, "policy", POLICY_ROW_N, policy_columns, "CREATE INDEX policy_status ON policy(status)");
+
+/* hash: SipHash-2-4-128 of the IMEI, keyed, so that who reads the database does not learn whom. */
+static const struct store_column golden_columns[] = {INT("id"), {.name = "hash", .type = STORE_BLOB, .constraint = "NOT NULL UNIQUE"},
+	TEXT("cr_id"), INT("cr_at")};
+TABLE(STORE_GOLDEN, "golden", GOLDEN_N, golden_columns, NULL);
+
+static const struct store_column watch_columns[] = {INT("id"), KEY_TEXT("code"), NEED_INT("imei"), NEED_TEXT("ground"), INT("until"),
+	NEED_TEXT("status"), NEED_INT("account"), INT("last_seen"), HISTORY};
+TABLE(STORE_WATCH, "watch", WATCH_N, watch_columns, "CREATE INDEX watch_imei ON watch(imei);"
+	"CREATE INDEX watch_until ON watch(until) WHERE status = 'active'");
+
+/* Every list file ever made: evidence of what an operator was given. */
+static const struct store_column list_file_columns[] = {INT("id"), NEED_TEXT("operator"), NEED_TEXT("list"), NEED_INT("from_seq"),
+	NEED_INT("to_seq"), NEED_TEXT("name"), NEED_INT("rows"), NEED_INT("bytes"),
+	{.name = "digest", .type = STORE_BLOB, .constraint = "NOT NULL"}, NEED_INT("at"), NEED_INT("tx")};
+TABLE(STORE_LIST_FILE, "list_file", LIST_FILE_N, list_file_columns, "CREATE INDEX list_file_of ON list_file(operator, list, to_seq)");
+
+static const struct store_column list_ack_columns[] = {INT("id"), NEED_TEXT("operator"), NEED_TEXT("list"), NEED_INT("seq"), NEED_INT("at"),
+	NEED_TEXT("account")};
+TABLE(STORE_LIST_ACK, "list_ack", LIST_ACK_N, list_ack_columns, "CREATE UNIQUE INDEX list_ack_of ON list_ack(operator, list)");
+
 const struct store_table *const store_tables[] = {&STORE_IMPORTER, &STORE_PERMIT, &STORE_POSITION, &STORE_CERTIFICATE,
 	&STORE_CERTIFICATE_TAC, &STORE_TAC, &STORE_APPLICATION, &STORE_LISTING, &STORE_ACCOUNT, &STORE_ACCOUNT_CERT, &STORE_TAG,
-	&STORE_TRANSFER, &STORE_AUDIT, NULL};
+	&STORE_TRANSFER, &STORE_AUDIT,
+	/* Since version 2. */
+	&STORE_OPERATOR, &STORE_OPERATOR_PLMN, &STORE_PORTABILITY, &STORE_DELIVERY, &STORE_POLICY, &STORE_GOLDEN, &STORE_WATCH, &STORE_LIST_FILE,
+	&STORE_LIST_ACK, NULL};
+const size_t store_tables_v1 = 13;
+
+void store_put_ddl(struct buf *sql, const struct store_table *t)
+{
+	static const char *const types[] = {"INTEGER", "TEXT", "BLOB"};
+
+	buf_printf(sql, "CREATE TABLE %s(", t->name);
+	for (int k = 0; k < t->n; k++)
+		buf_printf(sql, "%s%s %s %s %s", k ? ", " : "", t->columns[k].name, types[t->columns[k].type], k == 0 ? "PRIMARY KEY" : "",
+			t->columns[k].constraint ? t->columns[k].constraint : "");
+	buf_printf(sql, ");%s;", t->indexes ? t->indexes : "");
+}
 
 /*
  * imei: one row for every IMEI that is a device or ever stood on a list. Columns that are NULL in most rows stand last and
  * cost a byte each: a row takes about 30 bytes, and fifty million must fit. state: 1 = registration withdrawn.
+ * change: one row for each change that came alone; store_change.c says what a record and a block hold.
  */
 const char store_extra_ddl[] =
 	"CREATE TABLE imei(imei INTEGER PRIMARY KEY, verdict INTEGER NOT NULL, chg INTEGER NOT NULL, application INTEGER, device INTEGER,"
@@ -104,7 +170,7 @@ const char store_extra_ddl[] =
 	"CREATE INDEX imei_device ON imei(device) WHERE device IS NOT NULL;"
 	"CREATE INDEX imei_owner ON imei(owner) WHERE owner IS NOT NULL;"
 	"CREATE TABLE change(seq INTEGER PRIMARY KEY, imei INTEGER NOT NULL, verdict INTEGER NOT NULL, at INTEGER NOT NULL,"
-	" tx INTEGER NOT NULL, scope INTEGER);"
+	" tx INTEGER NOT NULL, scope INTEGER, before INTEGER, record BLOB);"
 	"CREATE TABLE application_part(application INTEGER NOT NULL, number INTEGER NOT NULL, first_line INTEGER NOT NULL,"
 	" rows INTEGER NOT NULL, results BLOB, data BLOB NOT NULL, PRIMARY KEY(application, number));"
 	"CREATE TABLE message(id INTEGER PRIMARY KEY AUTOINCREMENT, account INTEGER NOT NULL, at INTEGER NOT NULL, kind INTEGER NOT NULL,"
@@ -112,3 +178,43 @@ const char store_extra_ddl[] =
 	"CREATE INDEX message_account ON message(account, id);"
 	"CREATE TABLE ripple(id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, code TEXT NOT NULL, application INTEGER NOT NULL,"
 	" part INTEGER NOT NULL, tx INTEGER NOT NULL);";
+
+/*
+ * change_block: the changes first .. first + n - 1, all of one moment and one transaction; store_change.c says how they are
+ * packed. meta: small facts of the registry under a name.
+ */
+const char store_extra_ddl2[] =
+	"CREATE TABLE change_block(first INTEGER PRIMARY KEY, n INTEGER NOT NULL, at INTEGER NOT NULL, tx INTEGER NOT NULL, data BLOB NOT NULL);"
+	"CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
+
+/*
+ * A change says since version 2 what the verdict was before it; the old rows are told by the log itself. An account may name an
+ * operator that was free text until now: such an operator is made, with no network of its own yet.
+ */
+static const char migration[] =
+	"ALTER TABLE change ADD COLUMN before INTEGER;ALTER TABLE change ADD COLUMN record BLOB;"
+	"UPDATE change SET before = p.was FROM (SELECT seq AS s, nullif(lag(verdict) OVER (PARTITION BY imei, scope ORDER BY seq), 0) AS was"
+	" FROM change) AS p WHERE p.s = change.seq AND p.was IS NOT NULL;"
+	"INSERT INTO operator(code, name, status, usual, cr_id, cr_at)"
+	" SELECT operator, operator, 'active', 0, 'ceir', min(cr_at) FROM account WHERE operator IS NOT NULL GROUP BY operator;";
+
+enum ceir_err store_migrate(struct store_conn *c)
+{
+	struct buf sql = BUF_INIT(65536);
+	enum ceir_err err;
+
+	buf_c(&sql, "BEGIN IMMEDIATE;");
+	for (size_t i = store_tables_v1; store_tables[i]; i++)
+		store_put_ddl(&sql, store_tables[i]);
+	buf_c(&sql, store_extra_ddl2);
+	buf_c(&sql, migration);
+	buf_printf(&sql, "PRAGMA user_version = %d;COMMIT", STORE_VERSION);
+	buf_char(&sql, '\0');
+	err = sql.failed ? CEIR_ENOMEM : store_exec(c, sql.p);
+	if (err && !sqlite3_get_autocommit(c->db))
+		(void)store_exec(c, "ROLLBACK");
+	if (!err)
+		log_info("store", "the register was brought from version 1 to %d", STORE_VERSION);
+	buf_free(&sql);
+	return err;
+}

@@ -54,17 +54,28 @@ static enum ceir_err integrity(struct store_conn *c, store_report report, void *
 enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
 {
 	static const struct check checks[] = {
-		{"SELECT max(seq) FROM change HAVING max(seq) <> count(*) OR min(seq) <> 1",
+		{"SELECT max(first + n - 1) FROM (SELECT seq AS first, 1 AS n FROM change UNION ALL SELECT first, n FROM change_block)"
+			" HAVING max(first + n - 1) <> sum(n) OR min(first) <> 1",
 			"change log: sequence numbers have gaps; the last is"},
+		{"SELECT b.first FROM change_block b WHERE n < 1"
+			" OR EXISTS (SELECT 1 FROM change c WHERE c.seq BETWEEN b.first AND b.first + b.n - 1)"
+			" OR EXISTS (SELECT 1 FROM change_block d WHERE d.first > b.first AND d.first < b.first + b.n)",
+			"change log: numbers of this block stand in the log twice"},
 		{"SELECT i.imei FROM imei i LEFT JOIN change c ON c.seq = i.chg WHERE c.seq IS NULL OR c.imei <> i.imei OR c.verdict <> i.verdict"
 			" OR c.scope IS NOT NULL",
 			"IMEI whose verdict is not that of its last change"},
-		{"SELECT c.seq FROM change c LEFT JOIN imei i ON i.imei = c.imei WHERE c.scope IS NULL AND (i.imei IS NULL OR i.chg < c.seq)",
+		/* An IMEI without a row has its verdict from the triplets alone. */
+		{"SELECT c.seq FROM change c JOIN imei i ON i.imei = c.imei WHERE c.scope IS NULL AND i.chg < c.seq",
 			"change behind the one its IMEI names as the last"},
+		/* Reasons 1 to 11 and bit 8, registered (verdicts.h), come from the register alone, which never forgets a row. */
+		{"SELECT c.seq FROM change c LEFT JOIN imei i ON i.imei = c.imei WHERE c.scope IS NULL AND i.imei IS NULL"
+			" AND ((c.verdict >> 2 & 63) BETWEEN 1 AND 11 OR c.verdict & 256)",
+			"change of an IMEI whose row is missing"},
 		{"SELECT tac FROM listing WHERE tac IS NOT NULL AND status = 'inForce' AND colour = 'black' AND pair IS NULL"
 			" AND tac * 1000000 NOT IN (SELECT imei FROM change WHERE scope = 1)",
 			"barred TAC that the change log does not know"},
-		{"SELECT seq FROM change WHERE tx > (SELECT coalesce(max(seq), 0) FROM audit)",
+		{"SELECT seq FROM (SELECT seq, tx FROM change UNION ALL SELECT first, tx FROM change_block)"
+			" WHERE tx > (SELECT coalesce(max(seq), 0) FROM audit)",
 			"change whose transaction is missing from the audit log"},
 		{"SELECT i.imei FROM imei i LEFT JOIN application a ON a.id = i.application WHERE i.application IS NOT NULL AND a.id IS NULL",
 			"IMEI registered by an application that does not exist"},
@@ -77,6 +88,14 @@ enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
 		{"SELECT id FROM position WHERE used > quantity OR used < 0", "position whose quantity is exceeded"},
 		{"SELECT o.id FROM position o LEFT JOIN certificate c ON c.code = o.certificate WHERE c.id IS NULL",
 			"position of an unknown certificate"},
+		{"SELECT p.id FROM operator_plmn p LEFT JOIN operator o ON o.id = p.operator WHERE o.id IS NULL", "network of an unknown operator"},
+		{"SELECT a.id FROM account a LEFT JOIN operator o ON o.code = a.operator WHERE a.operator IS NOT NULL AND o.id IS NULL",
+			"account of an unknown operator"},
+		{"SELECT p.id FROM portability p LEFT JOIN operator o ON o.code = p.operator WHERE o.id IS NULL",
+			"portability: numbers of an unknown operator"},
+		{"SELECT d.id FROM delivery d LEFT JOIN operator o ON o.code = d.operator WHERE o.id IS NULL", "delivery of an unknown operator"},
+		{"SELECT max(id) FROM policy WHERE status = 'active' HAVING count(*) > 1", "more than one policy in force; the last is"},
+		{"SELECT w.id FROM watch w LEFT JOIN account a ON a.id = w.account WHERE a.id IS NULL", "watch of an unknown account"},
 		{"SELECT m.id FROM message m LEFT JOIN account a ON a.id = m.account WHERE a.id IS NULL", "message of an unknown account"},
 	};
 	bool faulty = false;
@@ -88,5 +107,9 @@ enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
 			report(ctx, "database: a check could not be completed (see the log)");
 			faulty = true;
 		}
+	if (store_change_verify(c, report, ctx, &faulty)) {
+		report(ctx, "database: the blocks of the change log could not be read (see the log)");
+		faulty = true;
+	}
 	return err ? err : faulty ? CEIR_ECORRUPT : CEIR_OK;
 }

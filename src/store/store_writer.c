@@ -413,17 +413,10 @@ enum ceir_err store_create(const char *path)
 		return err;
 	buf_printf(&sql, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; BEGIN; PRAGMA application_id = %d; PRAGMA user_version = %d;",
 		STORE_APPLICATION_ID, STORE_VERSION);
-	for (size_t i = 0; store_tables[i]; i++) {
-		static const char *const types[] = {"INTEGER", "TEXT", "BLOB"};
-		const struct store_table *t = store_tables[i];
-
-		buf_printf(&sql, "CREATE TABLE %s(", t->name);
-		for (int k = 0; k < t->n; k++)
-			buf_printf(&sql, "%s%s %s %s", k ? ", " : "", t->columns[k].name, types[t->columns[k].type],
-				k == 0 ? "PRIMARY KEY" : t->columns[k].constraint ? t->columns[k].constraint : "");
-		buf_printf(&sql, ");%s;", t->indexes ? t->indexes : "");
-	}
+	for (size_t i = 0; store_tables[i]; i++)
+		store_put_ddl(&sql, store_tables[i]);
 	buf_c(&sql, store_extra_ddl);
+	buf_c(&sql, store_extra_ddl2);
 	buf_c(&sql, "COMMIT");
 	buf_char(&sql, '\0');
 	err = sql.failed ? CEIR_ENOMEM : store_exec(c, sql.p);
@@ -432,8 +425,8 @@ enum ceir_err store_create(const char *path)
 	return err;
 }
 
-/* Is it a register, and of the version this program writes? */
-static enum ceir_err check_version(struct store_conn *c, const char *path)
+/* Is it a register, and of the version this program writes? migrate: an older one is brought up to it. */
+static enum ceir_err check_version(struct store_conn *c, const char *path, bool migrate)
 {
 	sqlite3_stmt *s = store_sql(c, "SELECT a.application_id, v.user_version FROM pragma_application_id a, pragma_user_version v");
 
@@ -444,6 +437,8 @@ static enum ceir_err check_version(struct store_conn *c, const char *path)
 	sqlite3_reset(s);
 	if (rc != SQLITE_ROW)
 		return store_fail(c, rc, path);
+	if (migrate && id == STORE_APPLICATION_ID && version == STORE_VERSION - 1)
+		return store_migrate(c);
 	if (id != STORE_APPLICATION_ID || version != STORE_VERSION) {
 		log_error("store", "%s is not a register of version %d (application id %lld, version %lld)", path, STORE_VERSION,
 			(long long)id, (long long)version);
@@ -458,7 +453,7 @@ static enum ceir_err open_writer(struct store *s, int64_t cache_bytes)
 	enum ceir_err err = store_conn_open(s->path, SQLITE_OPEN_READWRITE, &s->writer);
 
 	if (!err)
-		err = check_version(s->writer, s->path);
+		err = check_version(s->writer, s->path, true);
 	if (err)
 		return err;
 	snprintf(pragma, sizeof pragma, "PRAGMA synchronous = FULL; PRAGMA cache_size = -%lld; PRAGMA journal_size_limit = 134217728",
@@ -558,7 +553,7 @@ enum ceir_err store_open_readonly(const char *path, struct store_conn **out)
 	if (!err)
 		err = store_exec(c, "PRAGMA query_only = 1");
 	if (!err)
-		err = check_version(c, path);
+		err = check_version(c, path, false);
 	if (err)
 		store_conn_close(c);
 	else

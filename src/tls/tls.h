@@ -24,6 +24,12 @@ enum ceir_err tls_client_new(const char *ca, const char *cert, const char *key, 
 void tls_client_free(struct tls_client *c);
 
 /*
+ * A client's socket: every address of the name in the resolver's order, all within one time limit (0: none). *fd is the caller's and
+ * non-blocking; why gets the reason of a failure. CEIR_ENOENT: no such name.
+ */
+enum ceir_err tls_dial(const char *host, const char *port, unsigned timeout_ms, int *fd, char *why, size_t why_size) CEIR_MUST_USE;
+
+/*
  * Handshake over a connected socket within timeout_ms. The connection owns fd from then on, also on error.
  * why (may be NULL) gets GnuTLS's reason, at most why_size bytes.
  */
@@ -53,6 +59,26 @@ void tls_close(struct tls *t);
 bool tls_peer_sha256(const struct tls *t, uint8_t out[32]);
 /* true when the peer's certificate is valid at this moment (a long session may outlive it); true when it sent none. */
 bool tls_peer_valid_now(const struct tls *t);
+
+/* ---- sessions that a library makes and drives itself: libmicrohttpd ------------------------------------------------ */
+
+struct gnutls_session_int; /* gnutls_session_t points to one */
+struct tls_credentials;
+
+/*
+ * Before the handshake of a server's session: the credentials in force, the protocol versions and ciphers of all our sessions, and the
+ * same look at a client's certificate. *hold keeps the credentials alive; give it back when the session is gone. Any thread.
+ */
+enum ceir_err tls_server_equip(struct tls_server *s, struct gnutls_session_int *session, struct tls_credentials **hold) CEIR_MUST_USE;
+void tls_credentials_release(struct tls_credentials *c); /* NULL is allowed */
+
+struct tls_peer {
+	bool has_certificate;
+	uint8_t sha256[32];     /* of its DER */
+	int64_t from_s, until_s; /* its validity, seconds since 1970 */
+};
+/* After the handshake: who is at the other end. */
+enum ceir_err tls_session_peer(struct gnutls_session_int *session, struct tls_peer *out) CEIR_MUST_USE;
 
 /* ---- the private CA ----------------------------------------------------------------------------------------------- */
 

@@ -21,7 +21,6 @@ struct tls_credentials {
 /* The set in force, with one reference for the caller. */
 struct tls_credentials *tls_server_credentials(struct tls_server *s);
 struct tls_credentials *tls_client_credentials(struct tls_client *c);
-void tls_credentials_release(struct tls_credentials *c); /* NULL is allowed */
 
 /* Our error for one of GnuTLS's. */
 enum ceir_err tls_err_of(int gnutls_error);

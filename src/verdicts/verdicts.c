@@ -12,7 +12,6 @@
 
 #define TACS 100000000u
 #define DIRECTORY_FIRST 1024u
-#define CHUNK_GROUPS 255u
 
 /* key: TAC + 1, 0 in an empty slot. Stored (release) after group, which never changes again. */
 struct verdicts_slot {
@@ -23,13 +22,6 @@ struct verdicts_slot {
 struct verdicts_directory {
 	uint32_t slots, used; /* slots: a power of two */
 	struct verdicts_slot slot[];
-};
-
-/* Groups come by the chunk; `used` is stored (release) after the group is complete. */
-struct verdicts_chunk {
-	struct verdicts_chunk *next;
-	_Atomic uint32_t used;
-	struct verdicts_group group[CHUNK_GROUPS];
 };
 
 void *verdicts_alloc(struct verdicts *t, size_t bytes)
@@ -112,7 +104,7 @@ static struct verdicts_directory *directory_room(struct verdicts *t)
 static struct verdicts_group *chunk_take(struct verdicts *t, uint32_t tac)
 {
 	struct verdicts_chunk *c = atomic_load_explicit(&t->chunks, memory_order_relaxed);
-	if (!c || atomic_load_explicit(&c->used, memory_order_relaxed) == CHUNK_GROUPS) {
+	if (!c || atomic_load_explicit(&c->used, memory_order_relaxed) == VERDICTS_CHUNK_GROUPS) {
 		struct verdicts_chunk *fresh = verdicts_alloc(t, sizeof *fresh);
 		if (!fresh)
 			return NULL;
@@ -193,18 +185,30 @@ static struct verdict entry_or_tac(struct verdict entry, struct verdict tac)
 		return entry;
 	tac.registered = entry.registered;
 	tac.pair = entry.pair;
+	tac.row = entry.row;
 	return tac;
+}
+
+/* The bits of an entry in a group; 0: none, or one that says nothing. */
+static uint32_t entry_bits(const struct verdicts *t, const struct verdicts_group *g, struct imei imei)
+{
+	return g ? verdicts_group_find(g, t->seed, imei_serial(imei)) & (VERDICTS_ROW | VERDICTS_MASK) : 0;
+}
+
+static uint16_t tac_bits(const struct verdicts_group *g)
+{
+	return g ? atomic_load_explicit(&g->tac_verdict, memory_order_relaxed) : 0;
 }
 
 bool verdicts_get(const struct verdicts *t, struct imei imei, struct verdict *v)
 {
 	const struct verdicts_group *g = group_find(t, imei_tac(imei).n);
-	uint32_t entry = g ? verdicts_group_find(g, t->seed, imei_serial(imei)) & VERDICTS_MASK : 0;
-	uint16_t tac = g ? atomic_load_explicit(&g->tac_verdict, memory_order_relaxed) : 0;
-	*v = verdict_unpack((uint16_t)entry);
+	uint32_t entry = entry_bits(t, g, imei);
+	uint16_t tac = tac_bits(g);
+	*v = verdicts_entry(entry);
 	if (tac)
 		*v = entry_or_tac(*v, verdict_unpack(tac));
-	return entry || tac;
+	return (entry & VERDICTS_MASK) || tac;
 }
 
 void verdicts_get_many(const struct verdicts *t, const struct imei *imeis, size_t n, struct verdict *out)
@@ -225,19 +229,40 @@ void verdicts_get_many(const struct verdicts *t, const struct imei *imeis, size_
 
 bool verdicts_get_entry(const struct verdicts *t, struct imei imei, struct verdict *v)
 {
-	const struct verdicts_group *g = group_find(t, imei_tac(imei).n);
-	uint32_t entry = g ? verdicts_group_find(g, t->seed, imei_serial(imei)) & VERDICTS_MASK : 0;
-	*v = verdict_unpack((uint16_t)entry);
-	return entry != 0;
+	uint32_t entry = entry_bits(t, group_find(t, imei_tac(imei).n), imei);
+	*v = verdicts_entry(entry);
+	return (entry & VERDICTS_MASK) != 0;
+}
+
+void verdicts_get_apart(const struct verdicts *t, const struct imei *imeis, size_t n, struct verdict *entries, struct verdict *tacs)
+{
+	enum { AHEAD = 16 };
+	const struct verdicts_group *g[AHEAD], *last = NULL;
+	uint32_t tac = UINT32_MAX; /* of `last` */
+	for (size_t done = 0; done < n;) {
+		size_t m = n - done > AHEAD ? AHEAD : n - done;
+		for (size_t i = 0; i < m; i++) {
+			uint32_t of = imei_tac(imeis[done + i]).n;
+			if (of != tac)
+				last = group_find(t, tac = of);
+			g[i] = last;
+			if (last)
+				verdicts_group_prefetch(last, t->seed, imei_serial(imeis[done + i]));
+		}
+		for (size_t i = 0; i < m; i++, done++) {
+			entries[done] = verdicts_entry(entry_bits(t, g[i], imeis[done]));
+			tacs[done] = verdicts_entry(tac_bits(g[i])); /* never has a row */
+		}
+	}
 }
 
 static enum ceir_err entry_set(struct verdicts *t, struct imei imei, struct verdict v, bool retire)
 {
-	uint16_t packed = verdict_pack(v);
-	struct verdicts_group *g = packed ? group_get(t, imei_tac(imei).n) : group_find(t, imei_tac(imei).n);
+	uint16_t bits = (uint16_t)(verdict_pack(v) | (v.row ? VERDICTS_ROW : 0));
+	struct verdicts_group *g = bits ? group_get(t, imei_tac(imei).n) : group_find(t, imei_tac(imei).n);
 	if (!g)
-		return packed ? CEIR_ENOMEM : CEIR_OK;
-	return verdicts_group_put(t, g, imei_serial(imei), packed, retire);
+		return bits ? CEIR_ENOMEM : CEIR_OK;
+	return verdicts_group_put(t, g, imei_serial(imei), bits, retire);
 }
 
 enum ceir_err verdicts_set(struct verdicts *t, struct imei imei, struct verdict v)

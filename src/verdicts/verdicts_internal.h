@@ -15,8 +15,9 @@
 /* Two processors that write different things must not share this many bytes. */
 #define VERDICTS_CACHE_LINE 64
 
-/* A stored verdict: 10 bits of verdict_pack(), and a bit that no empty place has. */
+/* A stored verdict: 10 bits of verdict_pack(), whether the database has a row of it, and a bit that no empty place has. */
 #define VERDICTS_PRESENT 0x800u
+#define VERDICTS_ROW 0x400u
 #define VERDICTS_MASK 0x3ffu
 
 /* Words inside the group itself: most TACs ever heard of have a handful of entries. */
@@ -28,8 +29,8 @@
  *   class 0       uint32_t[8], inside the group
  *   class 1..30   uint32_t[16], [24], [32], [48], ... [393216]: open addressing, at most 7/8 full
  *   class 31      uint16_t[1000000], indexed by serial number: smaller than the next array of words would be
- * A word is serial << 12 | VERDICTS_PRESENT | packed verdict; an element of class 31 is VERDICTS_PRESENT | packed verdict; 0
- * is an empty place. Nothing is ever taken out of an array, so a search ends at the first empty word.
+ * A word is serial << 12 | VERDICTS_PRESENT | VERDICTS_ROW or 0 | packed verdict; an element of class 31 is the same without the
+ * serial; 0 is an empty place. Nothing is ever taken out of an array, so a search ends at the first empty word.
  */
 struct verdicts_group {
 	alignas(VERDICTS_CACHE_LINE) _Atomic uintptr_t words;
@@ -53,7 +54,14 @@ struct verdicts_reader {
 };
 
 struct verdicts_directory;
-struct verdicts_chunk;
+
+#define VERDICTS_CHUNK_GROUPS 255u
+/* Groups come by the chunk; `used` is stored (release) after the group is complete. Nothing is freed before the end. */
+struct verdicts_chunk {
+	struct verdicts_chunk *next;
+	_Atomic uint32_t used;
+	struct verdicts_group group[VERDICTS_CHUNK_GROUPS];
+};
 
 struct verdicts {
 	uint32_t seed;                                  /* of the hashes; constant */
@@ -78,15 +86,31 @@ static inline uint32_t verdicts_mix(uint32_t seed, uint32_t x)
 	return x ^ x >> 16;
 }
 
+/* VERDICTS_ROW and the packed verdict, as an entry holds them. */
+static inline struct verdict verdicts_entry(uint32_t bits)
+{
+	/* As verdict_unpack(), here so that fifty million of them cost no calls. */
+	return (struct verdict){.colour = bits & 3, .reason = bits >> 2 & 63, .registered = bits >> 8 & 1, .pair = bits >> 9 & 1,
+		.row = (bits & VERDICTS_ROW) != 0};
+}
+
 /* verdicts_table.c: the words of one group. */
 void verdicts_group_init(struct verdicts_group *g, uint32_t tac);
 void verdicts_group_clear(struct verdicts_group *g);
-/* VERDICTS_PRESENT | packed, or 0. Any thread. */
+/* VERDICTS_PRESENT, VERDICTS_ROW and the packed verdict, or 0. Any thread. */
 uint32_t verdicts_group_find(const struct verdicts_group *g, uint32_t seed, uint32_t serial);
 /* Asks the processor to fetch what verdicts_group_find() will read first. Any thread. */
 void verdicts_group_prefetch(const struct verdicts_group *g, uint32_t seed, uint32_t serial);
-/* The group's writer. retire: readers may be at work, so an outgrown array goes through verdicts_epoch_retire(). */
-enum ceir_err verdicts_group_put(struct verdicts *t, struct verdicts_group *g, uint32_t serial, uint16_t packed, bool retire)
+/*
+ * Words of the entries with low <= serial <= high whose colour is in `colours`, at most IMEI_SERIALS of them, into out; returns
+ * how many. *sorted: whether they ascend. Any thread.
+ */
+size_t verdicts_group_copy(const struct verdicts_group *g, uint32_t low, uint32_t high, unsigned colours, uint32_t *out, bool *sorted);
+/*
+ * The group's writer. bits: VERDICTS_ROW and the packed verdict. retire: readers may be at work, so an outgrown array goes through
+ * verdicts_epoch_retire().
+ */
+enum ceir_err verdicts_group_put(struct verdicts *t, struct verdicts_group *g, uint32_t serial, uint16_t bits, bool retire)
 	CEIR_MUST_USE;
 
 /* verdicts_epoch.c: when memory may be given back. */

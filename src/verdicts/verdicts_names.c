@@ -46,6 +46,8 @@ static const struct {
 	[VERDICT_TAC_UNALLOCATED] = {"tac-unallocated", N_("The IMEI belongs to no model that was ever allocated")},
 	[VERDICT_UNREGISTERED_SEEN] = {"unregistered-seen", N_("The device was seen on a network but is not registered")},
 	[VERDICT_CLONE] = {"clone", N_("Several devices use this IMEI")},
+	[VERDICT_AMNESTY] = {"amnesty", N_("The device was in use before the register began")},
+	[VERDICT_CONDITION] = {"condition", N_("A condition of the country's policy applies to the device")},
 };
 _Static_assert(VERDICT_REASONS <= 64, "a reason has six bits");
 

@@ -94,6 +94,34 @@ void verdicts_group_prefetch(const struct verdicts_group *g, uint32_t seed, uint
 		__builtin_prefetch(&words_of(tagged)[words_home(class_words(class), seed, serial)]);
 }
 
+static bool copy_wanted(uint32_t word, uint32_t low, uint32_t high, unsigned colours)
+{
+	/* An entry that was set back to nothing is none. */
+	return (word & (VERDICTS_ROW | VERDICTS_MASK)) != 0 && word >> 12 >= low && word >> 12 <= high && (colours >> (word & 3) & 1) != 0;
+}
+
+size_t verdicts_group_copy(const struct verdicts_group *g, uint32_t low, uint32_t high, unsigned colours, uint32_t *out, bool *sorted)
+{
+	uintptr_t tagged = atomic_load_explicit(&g->words, memory_order_seq_cst);
+	size_t n = 0;
+	*sorted = (tagged & CLASS_BITS) == CLASS_DENSE;
+	if (*sorted) {
+		for (uint32_t serial = low; serial <= high; serial++) {
+			uint32_t word = serial << 12 | atomic_load_explicit(&dense_of(tagged)[serial], memory_order_relaxed);
+			out[n] = word;
+			n += copy_wanted(word, low, high, colours);
+		}
+		return n;
+	}
+	const _Atomic uint32_t *words = words_of(tagged);
+	for (uint32_t i = 0, end = class_words(tagged & CLASS_BITS); i < end; i++) {
+		uint32_t word = atomic_load_explicit(&words[i], memory_order_relaxed);
+		out[n] = word;
+		n += copy_wanted(word, low, high, colours);
+	}
+	return n;
+}
+
 /* Copies all entries of an array into a larger one that nobody else sees yet. */
 static void words_copy(uintptr_t from, uintptr_t to, uint32_t seed)
 {
@@ -135,26 +163,26 @@ static enum ceir_err group_grow(struct verdicts *t, struct verdicts_group *g, bo
 	return CEIR_OK;
 }
 
-static void dense_put(struct verdicts_group *g, uintptr_t tagged, uint32_t serial, uint16_t packed)
+static void dense_put(struct verdicts_group *g, uintptr_t tagged, uint32_t serial, uint16_t bits)
 {
 	_Atomic uint16_t *place = &dense_of(tagged)[serial];
 	if (atomic_load_explicit(place, memory_order_relaxed) == 0) {
-		if (packed == 0)
+		if (bits == 0)
 			return;
 		atomic_store_explicit(&g->count, atomic_load_explicit(&g->count, memory_order_relaxed) + 1, memory_order_relaxed);
 	}
-	atomic_store_explicit(place, (uint16_t)(VERDICTS_PRESENT | packed), memory_order_relaxed);
+	atomic_store_explicit(place, (uint16_t)(VERDICTS_PRESENT | bits), memory_order_relaxed);
 }
 
-enum ceir_err verdicts_group_put(struct verdicts *t, struct verdicts_group *g, uint32_t serial, uint16_t packed, bool retire)
+enum ceir_err verdicts_group_put(struct verdicts *t, struct verdicts_group *g, uint32_t serial, uint16_t bits, bool retire)
 {
-	uint32_t word = serial << 12 | VERDICTS_PRESENT | packed;
+	uint32_t word = serial << 12 | VERDICTS_PRESENT | bits;
 	uint32_t count = atomic_load_explicit(&g->count, memory_order_relaxed);
 	for (;;) {
 		uintptr_t tagged = atomic_load_explicit(&g->words, memory_order_relaxed);
 		unsigned class = tagged & CLASS_BITS;
 		if (class == CLASS_DENSE) {
-			dense_put(g, tagged, serial, packed);
+			dense_put(g, tagged, serial, bits);
 			return CEIR_OK;
 		}
 		_Atomic uint32_t *place = words_seek(tagged, t->seed, serial);
@@ -162,7 +190,7 @@ enum ceir_err verdicts_group_put(struct verdicts *t, struct verdicts_group *g, u
 			atomic_store_explicit(place, word, memory_order_relaxed);
 			return CEIR_OK;
 		}
-		if (packed == 0)
+		if (bits == 0)
 			return CEIR_OK; /* the same as no entry, which it is already */
 		if (count < class_limit(class)) {
 			atomic_store_explicit(place, word, memory_order_relaxed);

@@ -10,6 +10,8 @@ are recognised by themselves); CEIR_KEEP=1 leaves the temporary folders; CEIR_SH
 import atexit
 import glob
 import hashlib
+import http.client
+import json
 import os
 import re
 import shutil
@@ -23,6 +25,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.parse
 import xml.etree.ElementTree as ET
 from xml.sax.saxutils import escape
 
@@ -41,7 +44,8 @@ def uri(name):
     return IMEI_URI if name == "imei" else "urn:ceir:params:xml:ns:%s-1.0" % name
 
 
-OBJECTS = ["imei", "importer", "permit", "certificate", "tac", "application", "listing", "account", "transaction"]
+OBJECTS = ["imei", "importer", "permit", "certificate", "tac", "application", "listing", "account", "transaction", "operator", "portability",
+           "delivery", "triplet", "policy", "golden", "watch", "list", "verdict"]
 OBJECT_URIS = [uri(o) for o in OBJECTS]
 ROLES = ["importer", "customs", "lea", "tax", "nra", "admin", "operator", "pos"]
 
@@ -61,7 +65,7 @@ def _sanitized():
 SANITIZED = _sanitized()
 SLOW = float(os.environ.get("CEIR_SLOW") or {"libtsan": 8, "libasan": 4, "libubsan": 2}.get(SANITIZED, 1))
 TIMEOUT = 30 * SLOW
-FAST = ["auth.argon2_memory_kib=8192", "epp.listen=127.0.0.1:0", "log.level=warn"]
+FAST = ["auth.argon2_memory_kib=8192", "epp.listen=127.0.0.1:0", "http.listen=127.0.0.1:0", "log.level=warn"]
 
 
 def less(n, least=1):
@@ -308,6 +312,14 @@ ORDER = {
     "tag": "type value",
     "listing": "id imei tac colour reason ground pair imsi msisdn since until stage",
     "account": "id role pw importer operator status certificate",
+    "operator": "id name plmn status",
+    "portability": "from to operator since",
+    "delivery": "kind clientID fileName status ground",
+    "policy": "status ground mode graceDays noticeDays lookbackDays gapDays keepEpisodeDays roamerDays amnestyFrom amnestyUntil guardShare "
+              "gateEmpty gateUnclean gateForeign gateSize gateZeros homeMCC countryCode condition force",
+    "condition": "name rule graceDays blocking sticky",
+    "golden": "id",
+    "watch": "imei ground until",
 }
 KEY = {"imei": "name"}
 
@@ -699,6 +711,8 @@ class Server:
             self.process.wait(10)
             raise AssertionError("ceird did not get ready: %r\n%s" % (line, self.log()))
         self.host, self.port = m.group(1), int(m.group(2))
+        m = re.search(r" http=(\S+):(\d+)", line)
+        self.http_host, self.http_port = (m.group(1), int(m.group(2))) if m else (None, None)
 
     def log(self):
         return "".join(open(l, encoding="utf-8", errors="replace").read() for l in self.logs)
@@ -762,6 +776,8 @@ PERMIT = "CT07-287/062"
 CERTIFICATE = "UAT.888.0162779-18"
 TAC = "35210605"
 SCREEN_IMEI = "352106050544203"
+OPERATOR = "UA-MNO-1"
+OPERATOR2 = "UA-MNO-2"
 
 # Names of accounts and what they are; the importers' accounts belong to the importers above.
 ACCOUNTS = {
@@ -771,7 +787,7 @@ ACCOUNTS = {
     "lea1": {"role": "lea"},
     "tax1": {"role": "tax"},
     "nra1": {"role": "nra"},
-    "operator1": {"role": "operator", "operator": "UA-MNO-1"},
+    "operator1": {"role": "operator", "operator": OPERATOR},
     "pos1": {"role": "pos"},
 }
 PASSWORD = "Correct.horse-9"
@@ -791,6 +807,8 @@ class World:
         self.server = Server(dir=dir, options=options)
         self.open = {}
         customs = None
+        self.ok(self.session("admin").create("operator", {"id": OPERATOR, "name": "Kyiv Mobile", "plmn": "25501"}))
+        self.ok(self.session("admin").create("operator", {"id": OPERATOR2, "name": "Dnipro Cellular", "plmn": "25503"}))
         for name, fields in sorted(ACCOUNTS.items(), key=lambda kv: kv[1]["role"] == "importer"):
             if fields["role"] == "importer" and customs is None:
                 customs = self.session("customs1")
@@ -808,6 +826,22 @@ class World:
         with open(self.server.key(name) + ".password", "w", encoding="ascii") as f:
             f.write(pw + "\n")
         return self.ok(self.session("admin").create("account", fields))
+
+    def deliver(self, account, text, kind="delta", **parameters):
+        """Triplets of an operator, over HTTPS with its certificate; the delivery's state as the face answers it."""
+        server = self.server
+        context = ssl.create_default_context(cafile=server.ca)
+        context.load_cert_chain(server.key(account) + ".crt", server.key(account) + ".key")
+        c = http.client.HTTPSConnection(server.http_host, server.http_port, context=context, timeout=TIMEOUT)
+        try:
+            c.request("POST", "/v1/deliveries?" + urllib.parse.urlencode(dict(parameters, kind=kind)), text.encode(),
+                      {"Content-Type": "text/csv", "Client-Transaction-Id": Session.cltrid()})
+            r = c.getresponse()
+            body = r.read()
+        finally:
+            c.close()
+        assert r.status in (200, 202), (r.status, body)
+        return json.loads(body)
 
     def papers(self):
         nra, customs = self.session("nra1"), self.session("customs1")

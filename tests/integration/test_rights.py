@@ -4,9 +4,10 @@
 RIGHTS is written here by hand, from what the offices are for, and not read from the program: a change of rights has to be made twice.
 """
 import os
+import time
 
-from harness import (ACCOUNTS, CERTIFICATE, IMPORTER, IMPORTER2, OBJECTS, PASSWORD, PERMIT, Page, ROLES, ROOT,
-                     SCREEN_IMEI, TAC, Test, World, application_id, devices_xml, imei, main, object_command, position)
+from harness import (ACCOUNTS, CERTIFICATE, IMPORTER, IMPORTER2, OBJECTS, OPERATOR, OPERATOR2, PASSWORD, PERMIT, Page, ROLES, ROOT,
+                     SCREEN_IMEI, TAC, TIMEOUT, Test, World, application_id, checks, devices_xml, imei, main, object_command, position)
 
 # "+" may; "o" may, with its own objects; "-" may not (2201). A verb that is not in the table the object does not have (2101).
 RIGHTS = """
@@ -70,6 +71,47 @@ RIGHTS = """
 
     transaction info       o        o     o   o   o    +       o     o
     transaction query      o        o     o   o   o    +       o     o
+
+    operator check         -        -     -   -   -    +       -     -
+    operator info          -        +     +   +   +    +       +     -
+    operator query         -        +     +   +   +    +       +     -
+    operator create        -        -     -   -   -    +       -     -
+    operator update        -        -     -   -   -    +       -     -
+
+    portability info       -        -     -   -   +    +       -     -
+    portability query      -        -     -   -   +    +       -     -
+    portability create     -        -     -   -   +    +       -     -
+    portability delete     -        -     -   -   +    +       -     -
+
+    delivery info          -        -     -   -   -    +       o     -
+    delivery query         -        -     -   -   -    +       o     -
+    delivery create        -        -     -   -   -    -       +     -
+    delivery update        -        -     -   -   -    +       -     -
+
+    triplet query          -        -     +   -   -    +       o     -
+    triplet create         -        -     -   -   -    -       +     -
+
+    policy info            -        +     +   +   +    +       -     -
+    policy query           -        +     +   +   +    +       -     -
+    policy create          -        -     -   -   -    +       -     -
+    policy update          -        -     -   -   -    +       -     -
+    policy delete          -        -     -   -   -    +       -     -
+
+    golden check           -        -     -   -   -    +       -     -
+    golden create          -        -     -   -   -    +       -     -
+    golden delete          -        -     -   -   -    +       -     -
+
+    watch info             -        -     +   -   -    -       -     -
+    watch query            -        -     +   -   -    -       -     -
+    watch create           -        -     +   -   -    -       -     -
+    watch update           -        -     +   -   -    -       -     -
+    watch delete           -        -     +   -   -    -       -     -
+
+    list info              -        -     -   -   -    +       o     -
+    list query             -        -     -   -   -    +       o     -
+    list update            -        -     -   -   -    -       +     -
+
+    verdict info           -        +     +   +   +    +       -     -
 """
 VERBS = ["check", "info", "query", "create", "update", "delete", "renew", "transfer"]
 
@@ -115,6 +157,17 @@ class Rights(Test):
         r = w.session("nra1").create("listing", {"imei": imei(TAC, 800003), "colour": "white", "reason": "evidence",
                                                  "ground": "decision 1"})
         cls.white = w.ok(r).fields()["id"]
+        cls.number = w.ok(w.session("nra1").create("portability", {"from": "380501111111", "operator": OPERATOR})).fields()["id"]
+        cls.watch = w.ok(lea.create("watch", {"imei": imei(TAC, 800004), "ground": "case 2"})).fields()["id"]
+        # A delivery of each operator. Half of one has no IMSI, so that it is held for admin to decide.
+        w.account("operator2", role="operator", operator=OPERATOR2)
+        cls.delivery = w.deliver("operator1", "imei,imsi,msisdn\n" + "".join(
+            "%s,%s,\n" % (imei(TAC, 800100 + n)[:14], 255010000000000 + n if n % 2 else "") for n in range(1000)))["id"]
+        cls.other_delivery = w.deliver("operator2", "imei,imsi,msisdn\n%s,255031234567890,380671111111\n" % imei(TAC, 800006)[:14])["id"]
+        deadline = time.monotonic() + TIMEOUT
+        while w.session("admin").info("delivery", cls.other_delivery).fields()["status"] != "applied":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     @classmethod
     def tearDownClass(cls):
@@ -135,8 +188,12 @@ class Rights(Test):
         s, n = self.session(role), self.unique()
         if verb == "query":
             # Importers list their devices by application.
-            own_imeis = [("application", self.done)] if obj == "imei" and role == "importer" else []
-            return s.query(obj, own_imeis)
+            filters = [("application", self.done)] if obj == "imei" and role == "importer" else []
+            if obj == "triplet":
+                filters = [("imei", imei(TAC, 800006))] + ([] if role == "operator" else [("case", "case 7")])
+            if obj == "list" and role != "operator":
+                filters = [("operator", OPERATOR)]
+            return s.query(obj, filters)
         if verb == "transfer":
             return s.transfer("request", self.other_imei)
         name = {"imei": SCREEN_IMEI if own else self.other_imei, "importer": IMPORTER if own else IMPORTER2,
@@ -144,7 +201,9 @@ class Rights(Test):
                 "application": self.application if own else self.other_application,
                 "listing": self.white if role == "nra" else self.listing,
                 "account": ACCOUNT_OF[role] if own else "importer2",
-                "transaction": None}[obj]
+                "transaction": None, "operator": OPERATOR, "portability": self.number, "triplet": None,
+                "delivery": self.delivery if own else self.other_delivery, "policy": "1", "golden": imei(TAC, 800007),
+                "watch": self.watch, "list": "black", "verdict": SCREEN_IMEI}[obj]
         if obj == "transaction":
             name = self.first_transaction(role if own else "admin")
         if obj == "application" and own and (role == "pos" or role == "customs" and verb == "update"):
@@ -153,6 +212,9 @@ class Rights(Test):
             name = application_id(self.code(r, 1000, 1001))
         if verb == "check":
             return s.check(obj, name)
+        if verb == "info" and obj == "list" and not (own and role == "operator"):
+            return s.command(object_command("info", obj, "<list:id>black</list:id><list:operator>%s</list:operator>" % (
+                OPERATOR if own else OPERATOR2)))
         if verb == "info":
             return s.info(obj, name)
         if verb == "create":
@@ -168,6 +230,8 @@ class Rights(Test):
         if obj == "application":
             fields = {"permit": PERMIT, "position": 1} if role == "importer" else {"kind": "personal"}
             return s.create(obj, fields, extra=devices_xml([imei(TAC, 810000 + n)]))
+        if obj == "triplet":
+            return s.command(object_command("create", obj, ""))
         return s.create(obj, {
             "imei": {"name": imei(TAC, 820000 + n), "permit": PERMIT, "position": 1},
             "importer": {"id": "9%06d" % n, "name": "Somebody"},
@@ -179,6 +243,10 @@ class Rights(Test):
             "listing": dict({"imei": imei(TAC, 830000 + n), "ground": "rights"}, **(
                 {"colour": "white", "reason": "evidence"} if role == "nra" else {"colour": "grey", "reason": "other"})),
             "account": {"id": "acc%d" % n, "role": "pos", "pw": PASSWORD},
+            "operator": {"id": "MNO-%d" % n, "name": "Operator", "plmn": "26%03d" % n},
+            "portability": {"from": "38067%07d" % n, "operator": OPERATOR},
+            "delivery": {"kind": "delta"}, "policy": {"ground": "rights", "graceDays": 80},
+            "golden": {"id": imei(TAC, 860000 + n)}, "watch": {"imei": imei(TAC, 870000 + n), "ground": "rights"},
         }[obj])
 
     def update(self, s, obj, name, n):
@@ -190,7 +258,9 @@ class Rights(Test):
         return s.update(obj, name, chg={
             "importer": {"address": "%d Main St" % n}, "permit": {"status": "valid"}, "certificate": {"holder": "Holder %d" % n},
             "tac": {"brand": "Brand %d" % n}, "listing": {"ground": "ground %d" % n},
-            "account": {"pw": PASSWORD + str(n)[-1]}}[obj])
+            "account": {"pw": PASSWORD + str(n)[-1]}, "operator": {"name": "Operator %d" % n},
+            "delivery": {"status": "released", "ground": "looked at"}, "policy": {"ground": "ground %d" % n},
+            "watch": {"ground": "ground %d" % n}, "list": "<list:ackSeq>0</list:ackSeq>"}[obj])
 
     def delete(self, s, role, obj, name, n, own):
         """What is there to be deleted is made by who may; a refused deletion must leave the fixtures alone anyhow."""
@@ -199,7 +269,8 @@ class Rights(Test):
             return s.delete(obj, name, extra=ground)
         maker = {"importer": "customs", "permit": "customs", "certificate": "nra", "tac": "nra",
                  "listing": "lea" if role != "nra" else "nra",
-                 "account": "admin", "imei": "importer", "application": role}[obj]
+                 "account": "admin", "imei": "importer", "application": role, "portability": "nra", "policy": "admin",
+                 "golden": "admin", "watch": "lea"}[obj]
         if obj == "imei":
             number = imei(TAC, 840000 + n)
             self.code(self.session(maker).submit([number], PERMIT, 1)[0], 1000, 1001)
@@ -217,8 +288,10 @@ class Rights(Test):
         admin = self.session("admin")
         out = {}
         for obj in OBJECTS:
-            if obj not in ("transaction", "account"):
-                out[obj] = admin.all(obj, limit=1000)
+            if (obj, "query") in MATRIX and obj not in ("transaction", "account", "triplet", "list"):
+                s = admin if MATRIX[obj, "query"]["admin"] == "+" else self.session("lea")
+                out[obj] = s.all(obj, limit=1000)
+        out["golden"] = checks(self.code(admin.check("golden", *[imei(TAC, 860000 + n) for n in range(200)]), 1000))
         out["account"] = [{k: v for k, v in a.items() if k != "lastLogin"} for a in admin.all("account")]
         return out
 
@@ -287,6 +360,10 @@ class Rights(Test):
                             r = self.command(role, obj, verb)
                             self.code(r, 1000, 1001)
                             self.code(self.world.session("importer2").transfer("reject", self.other_imei), 1000)
+                            continue
+                        if (obj, verb) in (("delivery", "create"), ("triplet", "create")):
+                            # Right in every respect, but such a thing does not come in a frame (test_deliveries.py).
+                            self.code(self.command(role, obj, verb), 2003, 2005, 2306)
                             continue
                         self.code(self.command(role, obj, verb), 1000, 1001)
 

@@ -27,10 +27,11 @@ def check(database, *heads):
 
 def serve_a_little(folder):
     """A few commands, good and refused, so that there is something to check."""
-    server = subprocess.Popen([ceird, "run", folder, "-o", "epp.listen=127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen([ceird, "run", folder, "-o", "epp.listen=127.0.0.1:0", "-o", "http.listen=127.0.0.1:0"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         ready = server.stdout.readline()
-        port = ready.rsplit(":", 1)[1].strip().split()[0]
+        port = ready.split("epp=")[1].split()[0].rsplit(":", 1)[1]
         for words in (["imei", "check", "352106050544203"], ["imei", "info", "352106050544203"], ["account", "info", "admin"]):
             run(ceirctl, "--dir", folder, "--port", port, "--user", "admin", *words)
     finally:

@@ -174,8 +174,26 @@ static void a_data_folder_says_where_and_who(void **state)
 	assert_int_equal(ctl_target_find(&args, &t, why, sizeof(why)), CEIR_OK);
 	assert_string_equal(t.port, "7711");
 	assert_false(t.may_login);
+	/* The HTTP service has a section of its own. */
+	assert_int_equal(ctl_target_find_http(&args, &t, why, sizeof(why)), CEIR_OK);
+	assert_string_equal(t.port, "7743");
+	assert_int_equal(file_write(path, STR("[epp]\nlisten = 1:1\n[http]\nlisten = [::]:7799\n"), 0600), CEIR_OK);
+	assert_int_equal(ctl_target_find_http(&args, &t, why, sizeof(why)), CEIR_OK);
+	assert_string_equal(t.host, "::1");
+	assert_string_equal(t.port, "7799");
 	unlink(path);
 	rmdir(dir);
+}
+
+static void a_file_for_the_answer_has_a_short_name(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("list", "get", "black", "-o", "black.csv", NULL), CEIR_OK);
+	assert_int_equal(args.n_words, 3);
+	assert_string_equal(ctl_args_value(&args, "output"), "black.csv");
+	assert_int_equal(parse("list", "get", "black", "-o", NULL), CEIR_EINVAL);
+	assert_int_equal(parse("--", "-o", NULL), CEIR_OK);
+	assert_string_equal(args.words[0], "-o");
 }
 
 static void only_the_first_line_of_a_file_is_the_password(void **state)
@@ -316,6 +334,7 @@ int main(void)
 		cmocka_unit_test(filters_have_a_sign),
 		cmocka_unit_test(addresses_are_split),
 		cmocka_unit_test(a_data_folder_says_where_and_who),
+		cmocka_unit_test(a_file_for_the_answer_has_a_short_name),
 		cmocka_unit_test(only_the_first_line_of_a_file_is_the_password),
 		cmocka_unit_test(fields_come_in_the_order_of_the_schema),
 		cmocka_unit_test(updates_have_their_three_parts),

@@ -85,8 +85,9 @@ static const char *render(size_t lang, const struct reg_command *c, const struct
 
 static void assert_has(const char *xml, const char *part)
 {
+	assert_non_null(part);
 	if (!strstr(xml, part))
-		fail_msg("\"%s\" is not in %s", part, xml);
+		fail_msg("\"%s\" is not in %s", part ? part : "", xml);
 }
 
 static void assert_lacks(const char *xml, const char *part)
@@ -216,9 +217,9 @@ static void test_escaping(void **state)
 static void test_check(void **state)
 {
 	static const struct reg_check_item items[] = {
-		{STR("352106050544203"), "Object exists", false, true, {VERDICT_WHITE, VERDICT_REGISTERED, true, false}},
-		{STR("352106150345703"), NULL, true, true, {VERDICT_UNKNOWN, VERDICT_NEVER_HEARD, false, false}},
-		{STR("352106150345703"), NULL, true, true, {VERDICT_UNKNOWN, VERDICT_NEVER_HEARD, false, false}},
+		{STR("352106050544203"), "Object exists", false, true, {VERDICT_WHITE, VERDICT_REGISTERED, true, false, false}},
+		{STR("352106150345703"), NULL, true, true, {VERDICT_UNKNOWN, VERDICT_NEVER_HEARD, false, false, false}},
+		{STR("352106150345703"), NULL, true, true, {VERDICT_UNKNOWN, VERDICT_NEVER_HEARD, false, false, false}},
 		{STR("12<"), "Object is not valid", true, false, {0}},
 	};
 	struct reg_reply r = reply_of(REG_DONE, "imei");

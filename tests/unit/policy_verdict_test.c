@@ -36,10 +36,13 @@ static struct outcome by_the_book(const struct policy_facts *f)
 		{f->black_reason != 0, {VERDICT_BLACK, black_reason(f->black_reason)}},
 		{f->seen && f->malformed, {grace, VERDICT_MALFORMED}},
 		{f->seen && f->tac_unallocated, {grace, VERDICT_TAC_UNALLOCATED}},
+		{f->clone, {grace, VERDICT_CLONE}},
 		{f->registration == POLICY_REGISTERED && f->grey_reason == 0, {VERDICT_WHITE, VERDICT_REGISTERED}},
 		{f->white_reason != 0, {VERDICT_WHITE, VERDICT_LISTED_WHITE}},
 		{f->registration >= POLICY_WITHDRAWN, {VERDICT_GREY, back[f->registration]}},
 		{f->grey_reason != 0, {VERDICT_GREY, VERDICT_LISTED_GREY}},
+		{f->amnesty, {VERDICT_WHITE, VERDICT_AMNESTY}},
+		{f->condition, {grace, VERDICT_CONDITION}},
 		{f->seen, {grace, VERDICT_UNREGISTERED_SEEN}},
 		{true, {VERDICT_UNKNOWN, VERDICT_NEVER_HEARD}},
 	};
@@ -54,11 +57,13 @@ static void check_one(const struct policy_facts *f)
 	struct outcome want = by_the_book(f);
 	struct verdict v = policy_verdict(f);
 	bool stands = f->registration != POLICY_NOT_REGISTERED && f->registration != POLICY_WITHDRAWN;
-	if (v.colour != want.colour || v.reason != want.reason || v.registered != stands || v.pair != f->pair)
-		fail_msg("registration %d black %d grey %d white %d golden %d seen %d grace %d malformed %d unallocated %d: %s/%s",
+	if (v.colour != want.colour || v.reason != want.reason || v.registered != stands ||
+		v.pair != (f->pair || want.reason == VERDICT_CLONE))
+		fail_msg("registration %d black %d grey %d white %d golden %d seen %d grace %d malformed %d unallocated %d clone %d "
+			 "condition %d amnesty %d: %s/%s",
 			(int)f->registration, f->black_reason, f->grey_reason, f->white_reason, f->golden, f->seen,
-			f->grace_over, f->malformed, f->tac_unallocated, verdict_colour_name(v.colour),
-			verdict_reason_name(v.reason));
+			f->grace_over, f->malformed, f->tac_unallocated, f->clone, f->condition, f->amnesty,
+			verdict_colour_name(v.colour), verdict_reason_name(v.reason));
 }
 
 /* What no order of rules may lose, whatever else is known. */
@@ -69,7 +74,7 @@ static void check_promises(const struct policy_facts *f)
 		assert_int_not_equal(v.colour, VERDICT_BLACK);
 	else if (f->black_reason)
 		assert_int_equal(v.colour, VERDICT_BLACK);
-	if (!f->black_reason && !f->seen)
+	if (!f->black_reason && !f->seen && !f->clone && !f->condition)
 		assert_int_not_equal(v.colour, VERDICT_BLACK);
 	if (!f->grace_over && !f->black_reason)
 		assert_int_not_equal(v.colour, VERDICT_BLACK);
@@ -86,7 +91,7 @@ static void check_promises(const struct policy_facts *f)
 static void every_combination(void **state)
 {
 	(void)state;
-	enum { REGISTRATIONS = POLICY_CERTIFICATE_REVOKED + 1, R = POLICY_LISTING_REASONS, FLAGS = 64 };
+	enum { REGISTRATIONS = POLICY_CERTIFICATE_REVOKED + 1, R = POLICY_LISTING_REASONS, FLAGS = 512 };
 	for (unsigned n = 0; n < REGISTRATIONS * R * R * R * FLAGS; n++) {
 		unsigned flags = n % FLAGS, reasons = n / FLAGS % (R * R * R);
 		struct policy_facts f = {
@@ -100,9 +105,28 @@ static void every_combination(void **state)
 			.grace_over = flags >> 3 & 1,
 			.malformed = flags >> 4 & 1,
 			.tac_unallocated = flags >> 5 & 1,
+			.clone = flags >> 6 & 1,
+			.condition = flags >> 7 & 1,
+			.amnesty = flags >> 8 & 1,
 		};
 		check_one(&f);
 		check_promises(&f);
+	}
+}
+
+/* Every reason has a name and a text of its own: names are codes on the wire. */
+static void reason_names(void **state)
+{
+	(void)state;
+	assert_string_equal(verdict_reason_name(VERDICT_AMNESTY), "amnesty");
+	assert_string_equal(verdict_reason_name(VERDICT_CONDITION), "condition");
+	for (unsigned i = 0; i < VERDICT_REASONS; i++) {
+		assert_non_null(verdict_reason_name(i));
+		assert_non_null(verdict_reason_text(i));
+		for (unsigned j = 0; j < i; j++) {
+			assert_string_not_equal(verdict_reason_name(i), verdict_reason_name(j));
+			assert_string_not_equal(verdict_reason_text(i), verdict_reason_text(j));
+		}
 	}
 }
 
@@ -144,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_combination),
+		cmocka_unit_test(reason_names),
 		cmocka_unit_test(barred_tac),
 		cmocka_unit_test(listing_reason_names),
 	};

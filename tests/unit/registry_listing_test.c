@@ -286,10 +286,59 @@ static void pairs(void **state)
 	assert_false(pos->reply.checks->verdict.pair);
 }
 
+/* A number from the changes of an IMEI. */
+static int64_t of_changes(const char *what, const char *imei, const char *and)
+{
+	char sql[200];
+
+	snprintf(sql, sizeof sql, "SELECT %s FROM change WHERE imei = %.14s AND %s", what, imei, and);
+	return world_sql(&w, sql);
+}
+
+/* Lists of exceptions follow the change log: a pair that comes or goes is a change even where the verdict for everybody else stays. */
+static void every_pair_is_a_change(void **state)
+{
+	char a[16], one[32], two[32], set[128], later[TIME_RFC3339_MAX];
+
+	(void)state;
+	fresh(a);
+	assert_int_equal(list(lea, a, "colour=black; reason=stolen; pair=except; imsi=255011234567890", one), REG_DONE);
+	assert_int_equal(of_changes("count(*)", a, "scope IS NULL"), 1);
+	assert_int_equal(list(lea, a, "colour=black; reason=stolen; pair=except; imsi=255011234567891", two), REG_DONE);
+	assert_int_equal(of_changes("count(*)", a, "scope = 2 AND before = verdict"), 1);
+	/* One that begins later is none yet; a ground that is corrected neither. */
+	from_now(600000, later);
+	snprintf(set, sizeof set, "colour=black; reason=stolen; pair=except; imsi=255011234567892; since=%s", later);
+	assert_int_equal(list(lea, a, set, NULL), REG_DONE);
+	assert_int_equal(update(lea, "listing", two, "ground=case 8", NULL, NULL), REG_DONE);
+	assert_int_equal(of_changes("count(*)", a, "1"), 2);
+	assert_int_equal(remove_(lea, "listing", two, "ground=gone"), REG_DONE);
+	assert_int_equal(of_changes("count(*)", a, "scope = 2"), 2);
+	/* The last one takes the pair bit away with it: that is a change of the verdict. */
+	assert_int_equal(remove_(lea, "listing", one, "ground=gone"), REG_DONE);
+	assert_int_equal(of_changes("count(*)", a, "scope = 2"), 2);
+	assert_int_equal(of_changes("count(*)", a, "scope IS NULL"), 2);
+}
+
+static void a_change_says_what_was_before(void **state)
+{
+	char a[16], grey[32];
+
+	(void)state;
+	fresh(a);
+	assert_int_equal(list(lea, a, "colour=grey; reason=other", grey), REG_DONE);
+	assert_int_equal(list(lea, a, "colour=black; reason=stolen", NULL), REG_DONE);
+	assert_int_equal(of_changes("count(*)", a, "before IS NULL AND verdict & 3 = 2"), 1);
+	assert_int_equal(of_changes("count(*)", a, "before & 3 = 2 AND verdict & 3 = 3"), 1);
+	assert_int_equal(world_sql(&w, "SELECT count(*) FROM change c WHERE scope IS NULL AND coalesce(before, 0) <> coalesce((SELECT verdict FROM"
+		" change p WHERE p.imei = c.imei AND p.scope IS NULL AND p.seq < c.seq ORDER BY seq DESC LIMIT 1), 0)"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(authorities), cmocka_unit_test(several_of_one_imei), cmocka_unit_test(stages),
-		cmocka_unit_test(times), cmocka_unit_test(due_while_stopped), cmocka_unit_test(barred_tacs), cmocka_unit_test(pairs)};
+		cmocka_unit_test(times), cmocka_unit_test(due_while_stopped), cmocka_unit_test(barred_tacs), cmocka_unit_test(pairs),
+		cmocka_unit_test(every_pair_is_a_change), cmocka_unit_test(a_change_says_what_was_before)};
 
 	return cmocka_run_group_tests(tests, make, destroy);
 }

@@ -279,11 +279,96 @@ static void what_stands_in_the_log(void **state)
 	assert_true(stats.commands > stats.refused && stats.refused > 0 && stats.transforms > 0);
 }
 
+/* ---- over HTTP ---- */
+
+static unsigned http_login(struct face *f, const char *clid, const char *pw)
+{
+	struct reg_command c = {.verb = REG_LOGIN, .secret = true};
+	struct reg_login l = {.clid = str_of(clid), .pw = str_of(pw), .http = true, .by_certificate = !clid};
+
+	c.login = &l;
+	return face_do(f, &c);
+}
+
+static void a_certificate_is_enough_over_http(void **state)
+{
+	struct face *f = face_new(&w, "lea");
+
+	(void)state;
+	assert_int_equal(http_login(f, NULL, NULL), REG_DONE);
+	assert_int_equal(reg_session_role(f->s), REG_ROLE_LEA);
+	assert_int_equal(world_sql(&w, "SELECT count(*) FROM audit WHERE verb = 'login' AND account = 'lea' AND name = 'lea' AND seq = (SELECT max(seq) FROM audit)"), 1);
+	face_free(f);
+	f = face_new(&w, "nobody");
+	assert_int_equal(http_login(f, NULL, NULL), REG_AUTHENTICATION);
+	face_free(f);
+	f = face_new(&w, NULL);
+	assert_int_equal(http_login(f, NULL, NULL), REG_AUTHENTICATION);
+	face_free(f);
+	/* Suspended, it is nobody's. */
+	account("http1", "lea");
+	f = face_new(&w, "http1");
+	assert_int_equal(http_login(f, NULL, NULL), REG_DONE);
+	assert_int_equal(update(admin, "account", "http1", "status=suspended", NULL, NULL), REG_DONE);
+	assert_int_equal(check(f, "tac", TAC), REG_AUTH_CLOSING);
+	face_free(f);
+	f = face_new(&w, "http1");
+	assert_int_equal(http_login(f, NULL, NULL), REG_AUTHENTICATION);
+	face_free(f);
+	/* Of two active accounts nobody said which. */
+	char set[256], hex[65];
+	uint8_t fp[32];
+	world_fingerprint("http1", fp);
+	hex_print(fp, sizeof fp, hex);
+	for (int i = 2; i < 4; i++) {
+		snprintf(set, sizeof set, "id=http%d; role=lea; pw=" PASSWORD "; certificate=%s", i, hex);
+		assert_int_equal(create(admin, "account", set), REG_DONE);
+		f = face_new(&w, "http1");
+		assert_int_equal(http_login(f, NULL, NULL), i == 2 ? REG_DONE : REG_AUTHENTICATION);
+		face_free(f);
+	}
+}
+
+/* An operator whose systems have no certificate: name and password, over HTTP only, and only while it has none. */
+static void an_operators_password_is_enough_over_http(void **state)
+{
+	char hex[65], add[128];
+	uint8_t fp[32];
+
+	(void)state;
+	assert_int_equal(create(admin, "account", "id=feed1; role=operator; operator=25501; pw=" PASSWORD), REG_DONE);
+	struct face *f = face_new(&w, NULL);
+	assert_int_equal(http_login(f, "feed1", "wrong password"), REG_AUTHENTICATION);
+	assert_int_equal(login(f, "feed1", PASSWORD, NULL), REG_AUTHENTICATION);
+	assert_int_equal(http_login(f, "operator", PASSWORD), REG_AUTHENTICATION);
+	face_free(f);
+	f = face_new(&w, NULL);
+	assert_int_equal(http_login(f, "lea", PASSWORD), REG_AUTHENTICATION);
+	assert_int_equal(http_login(f, "feed1", PASSWORD), REG_DONE);
+	/* Another account's change makes it be looked at again; it stays. */
+	assert_int_equal(update(admin, "account", "tax", "status=active", NULL, NULL), REG_DONE);
+	assert_int_equal(check(f, "tac", TAC), REG_DONE);
+	/* With a certificate of its own the password is not enough any more. */
+	world_fingerprint("feed1", fp);
+	hex_print(fp, sizeof fp, hex);
+	snprintf(add, sizeof add, "certificate=%s", hex);
+	assert_int_equal(update(admin, "account", "feed1", NULL, add, NULL), REG_DONE);
+	assert_int_equal(check(f, "tac", TAC), REG_AUTH_CLOSING);
+	face_free(f);
+	f = face_new(&w, NULL);
+	assert_int_equal(http_login(f, "feed1", PASSWORD), REG_AUTHENTICATION);
+	face_free(f);
+	f = face_new(&w, "feed1");
+	assert_int_equal(http_login(f, "feed1", PASSWORD), REG_DONE);
+	face_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(refusals_are_all_the_same), cmocka_unit_test(too_many_failures_close_the_connection),
 		cmocka_unit_test(lockout), cmocka_unit_test(new_password), cmocka_unit_test(sessions_of_an_account), cmocka_unit_test(thrown_out),
 		cmocka_unit_test(parties), cmocka_unit_test(ids_rise_for_ever), cmocka_unit_test(what_stands_in_the_log),
+		cmocka_unit_test(a_certificate_is_enough_over_http), cmocka_unit_test(an_operators_password_is_enough_over_http),
 		cmocka_unit_test(ids_do_not_fall_behind_an_old_row)};
 
 	return cmocka_run_group_tests(tests, make, destroy);

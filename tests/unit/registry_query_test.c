@@ -22,6 +22,14 @@ static int make(void **state)
 		snprintf(set, sizeof set, "imei=%s; colour=black; reason=lost; ground=g%u", imei_text(TAC, 900 + i), i);
 		assert_int_equal(create(lea, "listing", set), REG_DONE);
 		assert_int_equal(apply(importer, NULL, "permit=" PERMIT "; position=1", imei_text(TAC, 800 + i)), REG_PENDING);
+		snprintf(set, sizeof set, "id=MNO%02u; name=Operator %u; plmn=26%03u", i, i, i);
+		assert_int_equal(create(faces[REG_ROLE_ADMIN], "operator", set), REG_DONE);
+		snprintf(set, sizeof set, "from=38067%07u; operator=MNO%02u", 1000 - i, i);
+		assert_int_equal(create(faces[REG_ROLE_NRA], "portability", set), REG_DONE);
+		snprintf(set, sizeof set, "imei=%s; ground=g%u", imei_text(TAC, 900 + i), i);
+		assert_int_equal(create(lea, "watch", set), REG_DONE);
+		snprintf(set, sizeof set, "ground=g%u; graceDays=%u", i, i + 1);
+		assert_int_equal(create(faces[REG_ROLE_ADMIN], "policy", set), REG_DONE);
 	}
 	return 0;
 }
@@ -34,6 +42,12 @@ static int destroy(void **state)
 	assert_int_equal(world_verify(&w, STR(""), true), 0);
 	world_close(&w);
 	return 0;
+}
+
+/* Triplets are no rows of a table, and are asked for in a way of their own. */
+static bool has_own_way(const struct reg_object *o)
+{
+	return strcmp(o->name, "triplet") == 0;
 }
 
 /* All pages of this size; how many items. Each key once, in order. */
@@ -75,7 +89,7 @@ static void every_object_in_pages(void **state)
 			const char *name = reg_objects[i]->name;
 			bool imei = strcmp(name, "imei") == 0;
 
-			if (!(reg_objects[i]->may[REG_QUERY] & REG_BIT(role)) || (imei && role == REG_ROLE_IMPORTER))
+			if (!(reg_objects[i]->may[REG_QUERY] & REG_BIT(role)) || (imei && role == REG_ROLE_IMPORTER) || has_own_way(reg_objects[i]))
 				continue;
 			/* The audit log grows while it is read, so it is walked downwards. */
 			struct reg_query q = {.descending = strcmp(name, "transaction") == 0};
@@ -106,7 +120,7 @@ static void every_sort_and_filter(void **state)
 			struct reg_query q = {.sort = str_of(f->name)};
 			bool imei = strcmp(reg_objects[i]->name, "imei") == 0;
 
-			if (!(reg_objects[i]->may[REG_QUERY] & REG_BIT(REG_ROLE_ADMIN)))
+			if (!(reg_objects[i]->may[REG_QUERY] & REG_BIT(REG_ROLE_ADMIN)) || has_own_way(reg_objects[i]))
 				continue;
 			assert_int_equal(query(admin, reg_objects[i]->name, &q), f->flags & REG_SORT ? REG_DONE : REG_RANGE);
 			if (f->flags & REG_SORT) {
@@ -231,6 +245,8 @@ static void hostile_cursors(void **state)
 				struct reg_query q = {.cursor = str_of(cursors[k]), .descending = k % 2, .limit = 1000};
 				unsigned code = query(faces[role], reg_objects[i]->name, &q);
 
+				if (has_own_way(reg_objects[i]))
+					continue;
 				if (code != REG_DONE && code != REG_VALUE)
 					fail_msg("%s %s: %u", reg_objects[i]->name, cursors[k], code);
 				if (code == REG_DONE && role == REG_ROLE_IMPORTER && strcmp(reg_objects[i]->name, "permit") == 0)

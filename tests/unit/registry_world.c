@@ -32,7 +32,8 @@ void world_open(struct world *w)
 	assert_non_null(mkdtemp(w->dir));
 	/* Argon2 as cheap as libsodium allows: what is tested here is not its cost. */
 	w->settings = (struct reg_settings){.dir = w->dir, .svtrid_prefix = "UKR", .require_cltrid = true, .max_failed_logins = 3,
-		.lock_s = 60, .max_sessions_account = 4, .argon2_memory_kib = 8, .max_application_rows = 100000, .cache_bytes = 4 << 20};
+		.lock_s = 60, .max_sessions_account = 4, .argon2_memory_kib = 8, .max_application_rows = 100000, .cache_bytes = 4 << 20,
+		.triplets_memory = 64 << 20, .threads = 2, .max_sightings = 1000, .max_deliveries_operator = 2};
 	world_fingerprint("admin", fp);
 	log_setup(stderr, false, LOG_WARN_);
 	assert_int_equal(registry_create(&w->settings, "admin", STR(PASSWORD), fp), CEIR_OK);
@@ -453,6 +454,7 @@ void world_settle(struct world *w)
 
 	for (size_t i = 0; i < CEIR_COUNT(offices); i++)
 		account(admin, offices[i], offices[i], "");
+	assert_int_equal(create(admin, "operator", "id=25501; name=Mobile; plmn=25501"), REG_DONE);
 	account(admin, "operator", "operator", "operator=25501");
 	struct face *customs = face_login(w, "customs"), *nra = face_login(w, "nra");
 	assert_int_equal(create(customs, "importer", "id=" IMPORTER "; name=Company-Importer-of-mobile-devices"), REG_DONE);

@@ -1,0 +1,236 @@
+/*
+ * registry_list_make.c - whole lists: one pass over the verdict table, the triplets or the records. registry_list.h says what
+ * stands in them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "registry/registry_list.h"
+
+static const char *const columns[REG_LISTS][7] = {
+	[REG_LIST_BLACK] = {"change", "imei", "block_date", "reasons", NULL},
+	[REG_LIST_GREY] = {"change", "imei", "imsi", "msisdn", "block_date", "reasons", NULL},
+	[REG_LIST_EXCEPTIONS] = {"change", "imei", "imsi", "msisdn", NULL},
+	[REG_LIST_WHITE] = {"change", "imei", NULL},
+};
+
+/* ---- black ---- */
+
+static enum ceir_err black_items(void *ctx, const struct verdicts_item *items, size_t n)
+{
+	struct reg_list_make *m = ctx;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		struct reg_list_state s;
+
+		reg_list_look(m, items[i].imei.n, &s);
+		if (reg_list_is_black(&s))
+			err = reg_list_put_black(m, &s);
+	}
+	return err;
+}
+
+static enum ceir_err black_tac(void *ctx, struct tac tac, struct verdict v)
+{
+	return v.colour == VERDICT_BLACK ? reg_list_put_tac(ctx, tac, verdict_reason_name(v.reason)) : CEIR_OK;
+}
+
+/* What is no IMEI has no entry in the table. */
+static enum ceir_err black_malformed(void *ctx, uint64_t imei, const struct policy_class *record)
+{
+	struct reg_list_make *m = ctx;
+	struct reg_list_state s;
+
+	(void)record;
+	reg_list_look(m, imei, &s);
+	return reg_list_is_black(&s) ? reg_list_put_black(m, &s) : CEIR_OK;
+}
+
+/* IMEIs that are not black themselves but work only with one subscriber. */
+static enum ceir_err black_locked(struct reg_list_make *m)
+{
+	struct reg_keys paired = {0};
+	enum ceir_err err = reg_list_paired(m, &paired);
+
+	for (size_t i = 0; i < paired.n && !err; i++) {
+		struct reg_list_state s;
+		bool locked, unlocked;
+
+		reg_list_look(m, paired.imeis[i], &s);
+		if (reg_list_is_black(&s) || s.golden)
+			continue;
+		err = reg_list_pairs(m, s.imei, &locked, &unlocked);
+		if (!err && locked)
+			err = reg_list_put_locked(m, s.imei);
+	}
+	free(paired.imeis);
+	return err;
+}
+
+static enum ceir_err make_black(struct reg_list_make *m)
+{
+	struct registry *r = m->job->r;
+	enum ceir_err err = verdicts_scan_tacs(r->verdicts, m->reader, black_tac, m);
+
+	if (!err)
+		err = verdicts_scan(r->verdicts, m->reader, (struct imei){0}, (struct imei){IMEI_MAX}, 1u << VERDICT_BLACK, black_items, m);
+	if (!err)
+		err = classify_scan(r->class->classify, IMEI_MAX + 1, black_malformed, m);
+	return err ? err : black_locked(m);
+}
+
+/* ---- grey: one pass over the triplets ---- */
+
+struct grey {
+	struct reg_list_make *m;
+	uint64_t imei;                /* the one whose rows come now */
+	bool any;
+	struct reg_list_state state;
+	struct reg_list_subscribers s;
+};
+
+static enum ceir_err next_imei(struct grey *g, uint64_t imei)
+{
+	enum ceir_err err = g->any && g->s.told ? reg_list_subscribers_end(&g->s) : CEIR_OK;
+
+	g->any = true;
+	g->imei = imei;
+	g->s.told = false;
+	if (err)
+		return err;
+	reg_list_look(g->m, imei, &g->state);
+	return reg_list_is_grey(&g->state) ? reg_list_subscribers_begin(&g->s, g->m, &g->state, false) : CEIR_OK;
+}
+
+static enum ceir_err grey_rows(void *ctx, const struct triplet *rows, size_t n)
+{
+	struct grey *g = ctx;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		if (!g->any || rows[i].imei != g->imei)
+			err = next_imei(g, rows[i].imei);
+		if (!err && g->s.told)
+			err = reg_list_subscriber(&g->s, &rows[i]);
+	}
+	return err;
+}
+
+static enum ceir_err make_grey(struct reg_list_make *m)
+{
+	struct grey g = {.m = m};
+	enum ceir_err err = triplets_scan(m->view, 0, UINT64_MAX, grey_rows, &g);
+
+	return err || !g.any || !g.s.told ? err : reg_list_subscribers_end(&g.s);
+}
+
+/* ---- exceptions ---- */
+
+/* One that stands there as a listing's is not said twice. */
+static enum ceir_err genuine_pair(void *ctx, uint64_t imei, const struct policy_class *record)
+{
+	struct reg_list_make *m = ctx;
+	struct reg_list_state s;
+	bool locked, unlocked;
+	enum ceir_err err;
+
+	if (!record->genuine_imsi)
+		return CEIR_OK;
+	reg_list_look(m, imei, &s);
+	if (!reg_list_has_genuine(&s))
+		return CEIR_OK;
+	err = reg_list_pairs(m, imei, &locked, &unlocked);
+	return err || reg_list_listed(m, s.record.genuine_imsi, s.record.genuine_msisdn, m->n_pairs) ? err : reg_list_put_genuine(m, &s);
+}
+
+static enum ceir_err put_pairs(struct reg_list_make *m, uint64_t imei)
+{
+	bool locked, unlocked;
+	enum ceir_err err = reg_list_pairs(m, imei, &locked, &unlocked);
+
+	for (size_t i = 0; i < m->n_pairs && !err; i++) {
+		const struct reg_list_pair *p = &m->pairs[i];
+
+		if (p->in_force && !reg_list_listed(m, p->imsi, p->msisdn, i) && reg_list_own(m, p->imsi, p->msisdn, 0))
+			err = reg_list_put(m, imei, p->imsi, p->msisdn, 0, NULL);
+	}
+	return err;
+}
+
+static enum ceir_err make_exceptions(struct reg_list_make *m)
+{
+	struct reg_keys paired = {0};
+	enum ceir_err err = reg_list_paired(m, &paired);
+
+	for (size_t i = 0; i < paired.n && !err; i++)
+		err = put_pairs(m, paired.imeis[i]);
+	free(paired.imeis);
+	return err ? err : classify_scan(m->job->r->class->classify, 0, genuine_pair, m);
+}
+
+/* ---- white ---- */
+
+static enum ceir_err white_items(void *ctx, const struct verdicts_item *items, size_t n)
+{
+	struct reg_list_make *m = ctx;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < n && !err; i++)
+		if (items[i].verdict.colour == VERDICT_WHITE || reg_tables_golden(m->job->r, m->tables, items[i].imei.n))
+			err = reg_list_put(m, items[i].imei.n, 0, 0, 0, NULL);
+	return err;
+}
+
+static enum ceir_err make_white(struct reg_list_make *m)
+{
+	struct registry *r = m->job->r;
+	unsigned golden = m->tables->n_golden ? 1u << VERDICT_GREY | 1u << VERDICT_BLACK : 0;
+
+	return verdicts_scan(r->verdicts, m->reader, (struct imei){0}, (struct imei){IMEI_MAX}, 1u << VERDICT_WHITE | golden, white_items, m);
+}
+
+/* ---- all ---- */
+
+static enum ceir_err make(struct reg_list_make *m)
+{
+	static enum ceir_err (*const whole[REG_LISTS])(struct reg_list_make *) = {[REG_LIST_BLACK] = make_black, [REG_LIST_GREY] = make_grey,
+		[REG_LIST_EXCEPTIONS] = make_exceptions, [REG_LIST_WHITE] = make_white};
+
+	return m->job->from < 0 ? whole[m->job->kind](m) : reg_list_delta(m);
+}
+
+static enum ceir_err open_make(struct reg_list_make *m, const char *path)
+{
+	const struct reg_list_job *job = m->job;
+	struct list_head head = {.name = reg_list_name(job->kind), .op = job->code, .from = job->from < 0 ? 0 : job->from, .to = job->to,
+		.created_us = job->now_us, .columns = columns[job->kind] + (job->from < 0 ? 1 : 0)};
+
+	m->tables = reg_class_tables_take(job->r);
+	m->policy = reg_policy(job->r);
+	m->view = triplets_view_new(job->r->triplets);
+	m->db = store_reader(job->r->store);
+	m->reader = verdicts_reader_new(job->r->verdicts);
+	if (!m->view || !m->reader)
+		return CEIR_ENOMEM;
+	return m->db ? list_writer_new(path, job->format, job->packing, &head, &m->writer) : CEIR_ESTORE;
+}
+
+enum ceir_err reg_list_make(const struct reg_list_job *job, const char *path, struct list_info *info)
+{
+	struct reg_list_make m = {.job = job};
+	enum ceir_err err = open_make(&m, path);
+
+	if (!err && !(err = make(&m))) {
+		err = list_writer_finish(m.writer, info);
+		m.writer = NULL;
+	}
+	list_writer_drop(m.writer);
+	if (m.view)
+		triplets_view_free(m.view);
+	store_reader_done(job->r->store, m.db);
+	verdicts_reader_free(m.reader);
+	reg_tables_give(m.tables);
+	free(m.pairs);
+	return err;
+}
