@@ -12,7 +12,7 @@ import time
 from country import CASE, CODES, HEAD, NOKIA, TAC, Country, day, line, subscriber
 from harness import SANITIZED, SLOW, Closed, Session, eventually, imei, main, sqlite
 
-ROUNDS = {None: 24, "libtsan": 5}.get(SANITIZED, 8)
+ROUNDS = {None: 12, "libtsan": 5}.get(SANITIZED, 8)
 
 
 class Feeder(threading.Thread):

@@ -57,7 +57,7 @@ static void test_bad_queries_are_refused_commands(void **state)
 	assert_int_equal(atomic_load(&executed), 12);
 	assert_int_equal(atomic_load(&deliveries), 0);
 	expect(ask(t, "GET /v1/deliveries?limit=5&cursor=a%2Bb", "", ""), 200, "items");
-	assert_int_equal(seen.limit, 5);
+	assert_int_equal(seen()->limit, 5);
 	tls_close(t);
 	server_end(server);
 }
@@ -104,18 +104,18 @@ static void test_small_bodies_reach_the_door(void **state)
 
 	(void)state;
 	expect(ask(t, "POST /v1/sightings", "Content-Type: application/json\r\nContent-Length: 5\r\n", "[{ }]"), 200, "{}");
-	assert_string_equal(seen.object, "triplet");
-	assert_string_equal(seen.body, "[{ }]");
-	assert_non_null(strstr(seen.request, "POST /v1/sightings\r\nClient-Transaction-Id: HTTP-"));
-	assert_non_null(strstr(seen.request, "\r\n\r\n[{ }]"));
+	assert_string_equal(seen()->object, "triplet");
+	assert_string_equal(seen()->body, "[{ }]");
+	assert_non_null(strstr(seen()->request, "POST /v1/sightings\r\nClient-Transaction-Id: HTTP-"));
+	assert_non_null(strstr(seen()->request, "\r\n\r\n[{ }]"));
 	expect(ask(t, "PUT /v1/lists/grey/ack", "Content-Length: 10\r\n", "{\"seq\": 9}"), 200, "{}");
-	assert_int_equal(seen.verb, REG_UPDATE);
-	assert_string_equal(seen.object, "list");
-	assert_string_equal(seen.key, "id=grey;");
-	assert_string_equal(seen.set, "ackSeq=9;");
+	assert_int_equal(seen()->verb, REG_UPDATE);
+	assert_string_equal(seen()->object, "list");
+	assert_string_equal(seen()->key, "id=grey;");
+	assert_string_equal(seen()->set, "ackSeq=9;");
 	expect(ask(t, "GET /v1/lists/grey/ack", "", ""), 200, "{}");
-	assert_int_equal(seen.verb, REG_INFO);
-	assert_false(seen.has_list);
+	assert_int_equal(seen()->verb, REG_INFO);
+	assert_false(seen()->has_list);
 	tls_close(t);
 	server_end(server);
 }
@@ -133,11 +133,11 @@ static void test_a_delivery_arrives_whole(void **state)
 		"Content-Type: text/csv\r\nContent-Disposition: attachment; filename=\"subs.csv\"\r\nContent-Length: 4\r\n", "abcd");
 	expect(a, 202, "{\"id\":\"DEL-1\"}");
 	assert_string_equal(header(a, "Location"), "/v1/deliveries/DEL-1");
-	assert_true(seen.full);
-	assert_int_equal(seen.bytes, 4);
-	assert_int_equal(seen.sum, 'a' + 'b' + 'c' + 'd');
-	assert_string_equal(seen.id, "day 1");
-	assert_string_equal(seen.set, "kind=full;clientID=day 1;fileName=subs.csv;");
+	assert_true(seen()->full);
+	assert_int_equal(seen()->bytes, 4);
+	assert_int_equal(seen()->sum, 'a' + 'b' + 'c' + 'd');
+	assert_string_equal(seen()->id, "day 1");
+	assert_string_equal(seen()->set, "kind=full;clientID=day 1;fileName=subs.csv;");
 	/* Chunked, and large. */
 	static char chunk[65536 + 16];
 	size_t n = (size_t)snprintf(chunk, sizeof chunk, "10000\r\n");
@@ -148,9 +148,9 @@ static void test_a_delivery_arrives_whole(void **state)
 		assert_int_equal(tls_write(t, chunk, n + 65538, TIMEOUT_MS), CEIR_OK);
 	send_text(t, "0\r\n\r\n");
 	expect(receive(t, false), 202, "DEL-1");
-	assert_false(seen.full);
-	assert_true(seen.bytes == 128 * 65536);
-	assert_true(seen.sum == UINT64_C(128) * 65536 * 'x');
+	assert_false(seen()->full);
+	assert_true(seen()->bytes == 128 * 65536);
+	assert_true(seen()->sum == UINT64_C(128) * 65536 * 'x');
 	assert_int_equal(atomic_load(&dropped), 0);
 	tls_close(t);
 	server_end(server);
@@ -237,14 +237,14 @@ static void test_lists_are_files(void **state)
 	assert_string_equal(header(a, "Ceir-Signature"), "0123abcd");
 	assert_string_equal(header(a, "Vary"), "Accept, Accept-Encoding");
 	assert_string_equal(header(a, "Content-Disposition"), "attachment; filename=\"black.csv\"");
-	assert_true(seen.has_list && seen.list.delta && seen.list.since == 5 && seen.list.packing == REG_ZSTD);
-	assert_int_equal(seen.list.format, REG_LIST_CSV);
+	assert_true(seen()->has_list && seen()->list.delta && seen()->list.since == 5 && seen()->list.packing == REG_ZSTD);
+	assert_int_equal(seen()->list.format, REG_LIST_CSV);
 	expect(ask(t, "GET /v1/lists/white", "Accept: application/xml, text/csv;q=0.5\r\nAccept-Encoding: zstd;q=0, gzip\r\n", ""), 200, "imei");
-	assert_true(!seen.list.delta && seen.list.packing == REG_GZIP && seen.list.format == REG_LIST_XML);
-	assert_string_equal(seen.key, "id=white;");
+	assert_true(!seen()->list.delta && seen()->list.packing == REG_GZIP && seen()->list.format == REG_LIST_XML);
+	assert_string_equal(seen()->key, "id=white;");
 	expect(ask(t, "GET /v1/lists/white?format=csv&operator=UA-MNO-1", "Accept: application/xml\r\n", ""), 200, "imei");
-	assert_string_equal(seen.key, "id=white;operator=UA-MNO-1;");
-	assert_true(seen.list.packing == REG_PLAIN && seen.list.format == REG_LIST_CSV);
+	assert_string_equal(seen()->key, "id=white;operator=UA-MNO-1;");
+	assert_true(seen()->list.packing == REG_PLAIN && seen()->list.format == REG_LIST_CSV);
 	tls_close(t);
 	server_end(server);
 }
@@ -264,7 +264,7 @@ static void test_a_list_that_is_known_is_not_sent_again(void **state)
 	assert_int_equal(a->status, 200);
 	assert_string_equal(header(a, "Content-Length"), "9");
 	expect(ask(t, "GET /v1/deliveries/DEL-1/rejects", "", ""), 200, "imei");
-	assert_true(seen.want_file);
+	assert_true(seen()->want_file);
 	a = ask(t, "GET /v1/deliveries/NONE/rejects", "", "");
 	assert_int_equal(a->status, 204);
 	tls_close(t);

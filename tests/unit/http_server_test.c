@@ -20,9 +20,9 @@ static void test_a_certificate_logs_in_once(void **state)
 	(void)state;
 	expect(ask(t, "GET /v1/imeis/352106050544203", "Client-Transaction-Id: ABC-1\r\n", ""), 200,
 		"{\"imei\":\"352106050544203\",\"colour\":\"grey\"");
-	assert_string_equal(seen.who, "certificate");
-	assert_string_equal(seen.cltrid, "ABC-1");
-	assert_string_equal(seen.request, "GET /v1/imeis/352106050544203\r\nClient-Transaction-Id: ABC-1\r\n\r\n");
+	assert_string_equal(seen()->who, "certificate");
+	assert_string_equal(seen()->cltrid, "ABC-1");
+	assert_string_equal(seen()->request, "GET /v1/imeis/352106050544203\r\nClient-Transaction-Id: ABC-1\r\n\r\n");
 	struct answer *a = ask(t, "GET /v1/imeis/352106050544203", "Client-Transaction-Id: ABC-2\r\n", "");
 	expect(a, 200, "grey");
 	assert_string_equal(header(a, "Client-Transaction-Id"), "ABC-2");
@@ -44,9 +44,9 @@ static void test_a_password_logs_in_once_and_others_anew(void **state)
 	expect(ask(t, "GET /v1/lists", BASIC_GOOD, ""), 200, "{\"items\":[]}");
 	expect(ask(t, "GET /v1/lists", BASIC_GOOD, ""), 200, "items");
 	assert_int_equal(atomic_load(&logins), 1);
-	assert_string_equal(seen.who, "op1");
+	assert_string_equal(seen()->who, "op1");
 	expect(ask(t, "GET /v1/lists", BASIC_OTHER, ""), 200, "items");
-	assert_string_equal(seen.who, "op2");
+	assert_string_equal(seen()->who, "op2");
 	assert_int_equal(atomic_load(&logins), 2);
 	assert_int_equal(atomic_load(&sessions_open), 1);
 	/* Each request says who asks: one that says nothing is nobody's. */

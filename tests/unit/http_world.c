@@ -35,7 +35,17 @@ atomic_bool settle_fails, answers_twice, holds, ends;
 atomic_uint sessions_open, sessions_made, logins, executed, waiting, dropped, deliveries;
 atomic_int begin_err;
 static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
-struct http_seen seen;
+static struct http_seen last; /* seen_lock */
+
+const struct http_seen *seen(void)
+{
+	static struct http_seen copy;
+
+	pthread_mutex_lock(&seen_lock);
+	copy = last;
+	pthread_mutex_unlock(&seen_lock);
+	return &copy;
+}
 
 struct reg_session *reg_session_new(struct registry *r, const struct reg_client *client)
 {
@@ -74,10 +84,10 @@ enum ceir_err reg_delivery_begin(struct reg_session *s, const struct reg_deliver
 	if (err)
 		return err;
 	pthread_mutex_lock(&seen_lock);
-	seen.full = start->full;
-	seen.bytes = seen.sum = 0;
-	snprintf(seen.name, sizeof seen.name, "%.*s", (int)start->name.n, start->name.p ? start->name.p : "");
-	snprintf(seen.id, sizeof seen.id, "%.*s", (int)start->id.n, start->id.p ? start->id.p : "");
+	last.full = start->full;
+	last.bytes = last.sum = 0;
+	snprintf(last.name, sizeof last.name, "%.*s", (int)start->name.n, start->name.p ? start->name.p : "");
+	snprintf(last.id, sizeof last.id, "%.*s", (int)start->id.n, start->id.p ? start->id.p : "");
 	pthread_mutex_unlock(&seen_lock);
 	*out = calloc(1, sizeof **out);
 	atomic_fetch_add(&deliveries, 1);
@@ -92,8 +102,8 @@ enum ceir_err reg_delivery_feed(struct reg_delivery *d, struct str bytes)
 	for (size_t i = 0; i < bytes.n; i++)
 		sum += (unsigned char)bytes.p[i];
 	pthread_mutex_lock(&seen_lock);
-	seen.bytes += bytes.n;
-	seen.sum += sum;
+	last.bytes += bytes.n;
+	last.sum += sum;
 	pthread_mutex_unlock(&seen_lock);
 	d->broken = bytes.n && bytes.p[0] == '!';
 	return d->broken ? CEIR_EINVAL : bytes.n && bytes.p[0] == '?' ? CEIR_EIO : CEIR_OK;
@@ -135,19 +145,19 @@ static void print_nodes(const struct reg_node *n, char *out, size_t size)
 static void remember(const struct reg_session *s, const struct reg_command *c)
 {
 	pthread_mutex_lock(&seen_lock);
-	snprintf(seen.request, sizeof seen.request, "%.*s", (int)c->request.n, c->request.p);
-	snprintf(seen.cltrid, sizeof seen.cltrid, "%.*s", (int)c->cltrid.n, c->cltrid.p);
-	snprintf(seen.who, sizeof seen.who, "%s", s->clid);
-	snprintf(seen.object, sizeof seen.object, "%s", c->object ? c->object->name : "");
-	seen.verb = c->verb;
-	print_nodes(c->key, seen.key, sizeof seen.key);
-	print_nodes(c->set, seen.set, sizeof seen.set);
-	snprintf(seen.body, sizeof seen.body, "%.*s", (int)c->body.n, c->body.p ? c->body.p : "");
-	seen.want_file = c->want_file;
-	seen.has_list = c->list != NULL;
+	snprintf(last.request, sizeof last.request, "%.*s", (int)c->request.n, c->request.p);
+	snprintf(last.cltrid, sizeof last.cltrid, "%.*s", (int)c->cltrid.n, c->cltrid.p);
+	snprintf(last.who, sizeof last.who, "%s", s->clid);
+	snprintf(last.object, sizeof last.object, "%s", c->object ? c->object->name : "");
+	last.verb = c->verb;
+	print_nodes(c->key, last.key, sizeof last.key);
+	print_nodes(c->set, last.set, sizeof last.set);
+	snprintf(last.body, sizeof last.body, "%.*s", (int)c->body.n, c->body.p ? c->body.p : "");
+	last.want_file = c->want_file;
+	last.has_list = c->list != NULL;
 	if (c->list)
-		seen.list = *c->list;
-	seen.limit = c->query ? c->query->limit : 0;
+		last.list = *c->list;
+	last.limit = c->query ? c->query->limit : 0;
 	pthread_mutex_unlock(&seen_lock);
 }
 

@@ -28,7 +28,7 @@ extern atomic_bool settle_fails, answers_twice, holds, ends;
 extern atomic_int begin_err; /* of reg_delivery_begin() */
 /* What it has counted since server_new(). */
 extern atomic_uint sessions_open, sessions_made, logins, executed, waiting, dropped, deliveries;
-/* The last command that was no login, and what came of the last delivery; read when the answer is there. */
+/* The last command that was no login, and what came of the last delivery. */
 struct http_seen {
 	char request[4096], cltrid[80], object[20], who[80], key[80], set[200], body[200], name[80], id[80];
 	enum reg_verb verb;
@@ -38,7 +38,8 @@ struct http_seen {
 	uint32_t limit;
 	uint64_t bytes, sum;
 };
-extern struct http_seen seen;
+/* As it is now, for when the answer is there; good until the next call. The test's thread only. */
+const struct http_seen *seen(void);
 
 /* ---- the world: certificates in `dir`, two clients ------------------------------------------------------------------ */
 
