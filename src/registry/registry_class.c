@@ -131,6 +131,16 @@ void reg_class_delivered(struct registry *r, int64_t delivery, bool run)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void reg_class_hold(struct registry *r, bool hold)
+{
+	struct reg_class *c = r->class;
+
+	pthread_mutex_lock(&c->lock);
+	c->hold = hold;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+}
+
 void reg_class_policy(struct registry *r, int64_t version, bool dry, bool force)
 {
 	struct reg_class *c = r->class;
@@ -192,13 +202,15 @@ struct task {
 
 static bool idle(const struct reg_class *c)
 {
-	return !c->stop && !c->wishes && !c->run_due && !c->touched.n && !c->all_grey && !c->tables_stale && !c->n_delivered && !c->n_hits;
+	return !c->stop && !c->wishes && (c->hold || (!c->run_due && !c->n_delivered)) && !c->touched.n && !c->all_grey && !c->tables_stale && !c->n_hits;
 }
 
 static bool run_is_due(const struct reg_class *c)
 {
 	int32_t day = atomic_load(&c->day);
 
+	if (c->hold)
+		return false;
 	return c->run_due || (day && day != date_of_us(clock_real_us())) || (c->run_at_us && c->run_at_us <= clock_mono_us());
 }
 
@@ -225,7 +237,7 @@ static void pause_ms(struct reg_class *c, unsigned ms)
 /* Until there is something to do, the day may have changed, or the tables' run has its time. */
 static void wait_for_work(struct reg_class *c)
 {
-	int64_t ms = c->run_at_us ? (c->run_at_us - clock_mono_us()) / 1000 + 1 : WAIT_MS;
+	int64_t ms = c->run_at_us && !c->hold ? (c->run_at_us - clock_mono_us()) / 1000 + 1 : WAIT_MS;
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -249,10 +261,13 @@ static void take_out(struct reg_class *c, struct task *t)
 	}
 	t->run = run_is_due(c);
 	t->all_grey = c->all_grey;
-	c->run_due = c->all_grey = false;
+	c->all_grey = false;
 	struct reg_keys empty = c->batch;
 	c->batch = c->touched;
 	c->touched = (struct reg_keys){empty.imeis, 0, empty.max};
+	if (c->hold)
+		return;
+	c->run_due = false;
 	t->n_delivered = c->n_delivered;
 	memcpy(t->delivered, c->delivered, c->n_delivered * sizeof *c->delivered);
 	c->n_delivered = 0;

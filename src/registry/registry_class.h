@@ -103,6 +103,7 @@ struct reg_class {
 	struct verdicts_reader *touch_reader; /* lock */
 	bool all_grey;                        /* lock; which subscribers are new is not known: those of every grey IMEI are told again */
 	bool run_due;                         /* lock */
+	bool hold;                            /* lock; more deliveries are about to be applied: runs wait */
 	struct reg_hit hits[REG_HITS_MAX];    /* lock; watched IMEIs that were seen */
 	size_t n_hits;                        /* lock */
 	int64_t delivered[REG_DELIVERED_MAX]; /* lock; row ids whose run is due or under way */

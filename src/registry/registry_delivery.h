@@ -111,6 +111,7 @@ struct reg_intake {
 	/* The worker's alone. */
 	struct arena *arena;
 	int64_t behind;                    /* the last delivery that could not be applied now; those behind it come first */
+	int64_t held_us;                   /* since when full runs wait for deliveries; 0: they do not */
 	int64_t logged_id;                 /* what was said of it, once */
 	enum ceir_err logged_err;
 };

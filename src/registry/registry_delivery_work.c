@@ -16,6 +16,9 @@
 
 #define ROOM "delivery"
 #define WORK_ARENA (16u << 20)
+#define GATHER_MS 10000u
+#define GATHER_STEP_MS 50u
+#define HOLD_S 60
 #define WAIT_MS 60000
 #define RETRY_MS 5000
 #define STAGED_MAX 4096
@@ -335,6 +338,45 @@ static enum ceir_err discard_refused(struct reg_intake *in, struct arena *arena,
 
 /* ---- the thread ---- */
 
+static bool is_receiving(struct reg_intake *in)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&in->lock);
+	for (unsigned op = 0; op < DELIVERY_OPERATORS; op++)
+		n += in->receiving[op];
+	pthread_mutex_unlock(&in->lock);
+	return n > 0;
+}
+
+/* Operators deliver their bases at the same hour. A moment's patience for those that are just coming in saves a merge of the whole store. */
+static enum ceir_err gather_batch(struct reg_intake *in, struct arena *arena, struct batch *b)
+{
+	enum ceir_err err = find_batch(in, arena, b);
+	bool large = false;
+
+	for (size_t i = 0; i < b->n && !err; i++)
+		large = large || is_large(in->r, b->found[i].row);
+	if (err || !large || !is_receiving(in))
+		return err;
+	for (unsigned ms = 0; ms < GATHER_MS && is_receiving(in); ms += GATHER_STEP_MS)
+		if (!intake_wait(in, GATHER_STEP_MS, false))
+			break;
+	return find_batch(in, arena, b);
+}
+
+/* A run between two deliveries would take the processors from the second and be out of date with it; but verdicts do not wait for ever. */
+static void hold_runs(struct reg_intake *in, bool more)
+{
+	int64_t now_us = clock_mono_us();
+
+	if (!more)
+		in->held_us = 0;
+	else if (!in->held_us)
+		in->held_us = now_us;
+	reg_class_hold(in->r, more && now_us - in->held_us < HOLD_S * SECOND_US);
+}
+
 /* What waits now. *busy: there was something; look again at once. */
 static enum ceir_err work_round(struct reg_intake *in, struct arena *arena, bool *busy)
 {
@@ -342,8 +384,9 @@ static enum ceir_err work_round(struct reg_intake *in, struct arena *arena, bool
 	enum ceir_err err = b ? discard_refused(in, arena, false) : CEIR_ENOMEM;
 
 	if (!err)
-		err = find_batch(in, arena, b);
+		err = gather_batch(in, arena, b);
 	*busy = !err && b->n;
+	hold_runs(in, *busy);
 	if (*busy)
 		apply(in, arena, b);
 	return err;

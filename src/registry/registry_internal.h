@@ -296,6 +296,8 @@ bool reg_class_any(const struct registry *r);
 void reg_class_seen(struct registry *r, const struct sighting *rows, size_t n);
 /* A delivery was applied: a full run when it was large or full. When the run has ended DELIVERY_CLASSIFIED_AT of the delivery is set. */
 void reg_class_delivered(struct registry *r, int64_t delivery, bool run);
+/* Full runs wait while this holds: more deliveries are about to be applied, and one run serves them all. What is just seen is followed as ever. */
+void reg_class_hold(struct registry *r, bool hold);
 /* The policy in force now; good until the register is closed. Any thread. */
 const struct policy *reg_policy(struct registry *r);
 /* Operators, portability, TACs, golden or watch list changed: tables are read anew. On the writer's thread, after the commit, or at start. */
