@@ -23,7 +23,7 @@ struct verify {
 	void *ctx;
 	uint64_t faults;
 	struct manifest manifest;
-	struct parts trees[TREES];
+	struct parts trees[TREES], staged;
 	uint64_t (*pairs[2])[2], (*scratch)[2];
 	size_t n_pairs[2];
 	uint64_t missing[2];
@@ -156,8 +156,8 @@ static enum ceir_err check_invariants(struct verify *v)
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
-/* CEIR_ENOENT: no such file; the caller knows what that means. */
-static enum ceir_err check_segment(struct verify *v, const struct manifest_segment *s, bool keep)
+/* CEIR_ENOENT: no such file; the caller knows what that means. A damaged file is named, and is not among the parts. */
+static enum ceir_err open_segment(struct verify *v, const struct manifest_segment *s, bool is_staged)
 {
 	char path[TRIPLETS_PATH_MAX];
 	struct part *p = NULL;
@@ -170,14 +170,34 @@ static enum ceir_err check_segment(struct verify *v, const struct manifest_segme
 		fault(v, "%s: cannot be opened: %s", path, ceir_err_text(err));
 		return CEIR_OK;
 	}
-	if (keep && (p->info.rows != s->rows || p->info.bytes != s->bytes))
+	if (!is_staged && (p->info.rows != s->rows || p->info.bytes != s->bytes))
 		fault(v, "%s: not the file that MANIFEST names: %" PRIu64 " rows instead of %" PRIu64, path, p->info.rows, s->rows);
-	err = segment_verify(p->segment, segment_fault, v);
-	if (err == CEIR_ECORRUPT) /* each fault was named */
-		err = CEIR_OK;
-	if (!err && keep)
-		return parts_add(&v->trees[s->tree], p);
-	part_unref(p);
+	return parts_add(is_staged ? &v->staged : &v->trees[s->tree], p);
+}
+
+/* All of them at once, before any is read: reading takes its time, and a running server merges meanwhile. */
+static enum ceir_err open_segments(struct verify *v)
+{
+	const struct manifest *m = &v->manifest;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < m->n_segments && !err; i++)
+		err = open_segment(v, &m->segments[i], false);
+	for (size_t i = 0; i < m->n_staged && !err; i++)
+		for (size_t k = 0; k < m->staged[i].n_files && !err; k++)
+			err = open_segment(v, &(struct manifest_segment){.tree = TREE_TRIPLETS, .file = m->staged[i].files[k]}, true);
+	return err;
+}
+
+static enum ceir_err check_segments(struct verify *v, const struct parts *parts)
+{
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < parts->n && !err; i++) {
+		err = segment_verify(parts->v[i]->segment, segment_fault, v);
+		if (err == CEIR_ECORRUPT) /* each fault was named */
+			err = CEIR_OK;
+	}
 	return err;
 }
 
@@ -229,7 +249,7 @@ static enum ceir_err check_batches(struct verify *v)
 	return err;
 }
 
-static enum ceir_err check_files(struct verify *v)
+static enum ceir_err check_journals(struct verify *v)
 {
 	const struct manifest *m = &v->manifest;
 	enum ceir_err err = CEIR_OK;
@@ -238,11 +258,6 @@ static enum ceir_err check_files(struct verify *v)
 		err = check_journal(v, m->journals[i], i + 1 == m->n_journals);
 	if (!err && m->batches)
 		err = check_batches(v);
-	for (size_t i = 0; i < m->n_segments && !err; i++)
-		err = check_segment(v, &m->segments[i], true);
-	for (size_t i = 0; i < m->n_staged && !err; i++)
-		for (size_t k = 0; k < m->staged[i].n_files && !err; k++)
-			err = check_segment(v, &(struct manifest_segment){.tree = TREE_TRIPLETS, .file = m->staged[i].files[k]}, false);
 	return err;
 }
 
@@ -273,27 +288,34 @@ static bool manifest_changed(struct verify *v, const struct buf *text)
 	return changed;
 }
 
-/* Opens what MANIFEST names, while it is there: an open file stays readable when it is unlinked. */
+static void close_all(struct verify *v)
+{
+	for (unsigned tree = 0; tree < TREES; tree++)
+		parts_clear(&v->trees[tree]);
+	parts_clear(&v->staged);
+	manifest_clear(&v->manifest);
+}
+
+/* Opens what MANIFEST names, while it is there: an open file stays readable when it is unlinked. Journals are read at once. */
 static enum ceir_err open_all(struct verify *v)
 {
-	enum ceir_err err = CEIR_ENOENT;
-
-	for (unsigned try = 0; try < TRIES && err == CEIR_ENOENT; try++) {
+	for (unsigned try = 0; try < TRIES; try++) {
 		struct buf text = BUF_INIT(MANIFEST_MAX);
-		for (unsigned tree = 0; tree < TREES; tree++)
-			parts_clear(&v->trees[tree]);
-		manifest_clear(&v->manifest);
+		close_all(v);
 		v->faults = 0;
-		err = read_manifest(v, &text);
-		bool there = !err;
+		enum ceir_err err = read_manifest(v, &text);
+		const bool there = !err;
 		if (!err)
-			err = check_files(v);
-		bool changed = there && err == CEIR_ENOENT && manifest_changed(v, &text);
+			err = open_segments(v);
+		if (!err)
+			err = check_journals(v);
+		const bool changed = there && err == CEIR_ENOENT && manifest_changed(v, &text);
 		buf_free(&text);
 		if (!changed)
-			break;
+			return err;
 	}
-	return err;
+	log_warn(ROOM, "%s: changes faster than its files can be opened", v->dir);
+	return CEIR_ESTATE;
 }
 
 /* No MANIFEST: an empty store, unless there are files of one. */
@@ -347,10 +369,13 @@ enum ceir_err triplets_verify(const char *dir, void (*report)(void *ctx, const c
 		name_missing(&v);
 		err = CEIR_OK;
 	} else if (!err) {
-		err = check_invariants(&v);
+		for (unsigned tree = 0; tree < TREES && !err; tree++)
+			err = check_segments(&v, &v.trees[tree]);
+		if (!err)
+			err = check_segments(&v, &v.staged);
+		if (!err)
+			err = check_invariants(&v);
 	}
-	for (unsigned tree = 0; tree < TREES; tree++)
-		parts_clear(&v.trees[tree]);
-	manifest_clear(&v.manifest);
+	close_all(&v);
 	return v.faults ? CEIR_ECORRUPT : err;
 }
