@@ -58,7 +58,7 @@ static const char usage[] =
 	"  --forms            each operator writes IMEIs its own way: 14 digits, 15 with check digit, 16, 15 with a 0\n"
 	"  --format binary    records as the triplet store takes them (struct sighting) instead of CSV\n"
 	"  --planted FILE     the truth about clones, SIM boxes and bad lines, JSON lines\n"
-	"  --tacs FILE        the TACs that are allocated: tac,manufacturer,model\n"
+	"  --tacs FILE        the TACs that are allocated: id,manufacturer,model, as `ceirctl tac import` reads them\n"
 	"  --imeis            instead of triplets: IMEIs of registered phones, 15 digits a line\n"
 	"  --registered SHARE of the phones that are registered [0.9]\n";
 
@@ -207,7 +207,7 @@ static enum ceir_err write_tacs(const struct population *p, const char *path)
 
 	if (f == NULL)
 		return ceir_err_of_errno(errno);
-	fprintf(f, "tac,manufacturer,model\n");
+	fprintf(f, "id,manufacturer,model\n");
 	for (uint32_t t = 0; t < TRIPLET_TACS + TRIPLET_MODEM_TACS; t++) {
 		char tac[TAC_DIGITS + 1];
 

@@ -93,7 +93,6 @@ triplet_country() {
 	printf Bench-2026-load >"$data/keys/bench-nra.password"
 	number_blocks >"$scratch/blocks.csv"
 	"$build/bench/gen-triplets" --triplets "$n" --imeis --registered 0 --tacs "$scratch/tacs.csv"
-	sed -i '1s/^tac,/id,/' "$scratch/tacs.csv"
 	ctl admin operator import "$scratch/operators.csv" >&2
 	ctl admin account import "$scratch/accounts.csv" >&2
 	ctl bench-nra portability import "$scratch/blocks.csv" >&2

@@ -131,7 +131,7 @@ enum ceir_err tls_server_new(const char *cert, const char *key, const char *ca, 
 
 enum ceir_err tls_server_reload(struct tls_server *s)
 {
-	struct tls_credentials *fresh, *old;
+	struct tls_credentials *fresh = NULL, *old;
 	enum ceir_err err = credentials_load(s->cert, s->key, s->ca, &fresh);
 
 	if (err)
