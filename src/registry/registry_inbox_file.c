@@ -159,7 +159,7 @@ static enum ceir_err copy_at(int folder, const char *name, int from)
 	do
 		n = sendfile(fd, from, NULL, 1u << 30);
 	while (n > 0 || (n < 0 && errno == EINTR));
-	enum ceir_err err = n < 0 ? ceir_err_of_errno(errno) : CEIR_OK;
+	enum ceir_err err = n < 0 || fsync(fd) ? ceir_err_of_errno(errno) : CEIR_OK;
 	if (close(fd) && !err)
 		err = ceir_err_of_errno(errno);
 	return !err && renameat(folder, temporary, folder, name) ? ceir_err_of_errno(errno) : err;
