@@ -20,6 +20,7 @@ static const char usage_text[] =
 	"  cert DIR NAME --server --host HOST... [--days N]\n"
 	"                                 the same for a server's name or address\n"
 	"  config                         print every setting with its default and meaning\n"
+	"  file-types                     print the types of records that files may hold, and their columns\n"
 	"\n"
 	"  -h, --help   -V, --version\n"
 	"\n"
@@ -32,6 +33,18 @@ static enum ceird_exit command_config(const struct ceird_args *args)
 
 	(void)args;
 	config_print(CEIRD_SETTINGS, &text);
+	written = !text.failed && fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0;
+	buf_free(&text);
+	return written ? CEIRD_DONE : CEIRD_FAILED;
+}
+
+static enum ceird_exit command_file_types(const struct ceird_args *args)
+{
+	struct buf text = BUF_INIT(1 << 20);
+	bool written;
+
+	(void)args;
+	files_types_print(&text);
 	written = !text.failed && fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0;
 	buf_free(&text);
 	return written ? CEIRD_DONE : CEIRD_FAILED;
@@ -112,6 +125,7 @@ static const struct command {
 	{"audit-head", 1, 0, command_audit_head},
 	{"cert", 2, TAKES_CERT | TAKES_HOST, ceird_cert},
 	{"config", 0, 0, command_config},
+	{"file-types", 0, 0, command_file_types},
 };
 
 static const struct command *command_find(const char *name)

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "epp/epp.h"
+#include "files/files.h"
 #include "http/http.h"
 #include "registry/registry.h"
 
@@ -38,6 +39,9 @@ struct ceird_settings {
 	struct reg_settings reg;
 	struct epp_settings epp;
 	struct http_settings http;
+	bool files_enabled;
+	struct files_settings files;
+	const char *files_lang;          /* tag; looked for when the translations are loaded */
 	char cert[PATH_MAX], key[PATH_MAX], ca[PATH_MAX];
 	const char *locale;              /* empty: look for it */
 	bool log_json;

@@ -29,6 +29,7 @@ struct run {
 	struct tls_server *tls;
 	struct epp_server *epp;
 	struct http_server *http; /* NULL: none */
+	struct files *files;      /* NULL: none */
 	struct reg_stats last;   /* as of the last line of counters */
 	int64_t stats_at_us;
 };
@@ -131,6 +132,22 @@ static enum ceir_err run_load_texts(const struct run *r)
 	return err;
 }
 
+static enum ceir_err run_start_files(struct run *r)
+{
+	struct ceird_settings *s = &r->s;
+	enum ceir_err err;
+
+	if (!s->files_enabled)
+		return CEIR_OK;
+	if (i18n_find(str_of(s->files_lang), &s->files.lang) != CEIR_OK) {
+		log_warn(ROOM, "files.lang: there are no translations into \"%s\"; files are answered in English", s->files_lang);
+		s->files.lang = 0;
+	}
+	if ((err = files_new(&s->files, r->registry, &r->files)) != CEIR_OK)
+		log_error(ROOM, "cannot look after %s/files: %s; files.enabled = false does without", r->args->dir, ceir_err_text(err));
+	return err;
+}
+
 /* Everything up to the listening socket. What was begun is taken down by run_stop() whether this succeeds or not. */
 static enum ceir_err run_start(struct run *r)
 {
@@ -160,11 +177,15 @@ static enum ceir_err run_start(struct run *r)
 	}
 	if (s->http.listen[0] != '\0' && (err = http_server_new(&s->http, r->registry, &r->http)) != CEIR_OK)
 		log_error(ROOM, "cannot listen on %s (http.listen): %s", s->http.listen, ceir_err_text(err));
-	return err;
+	return err ? err : run_start_files(r);
 }
 
 static void run_stop(struct run *r)
 {
+	if (r->files) {
+		files_stop(r->files);
+		files_free(r->files);
+	}
 	if (r->http) {
 		http_server_stop(r->http);
 		http_server_free(r->http);

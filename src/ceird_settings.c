@@ -51,6 +51,15 @@ const struct setting CEIRD_SETTINGS[] = {
 	{"lists.interval_s", SETTING_INT, "10", 0, DAY_S,
 		"Seconds between two makings of changed lists and notices, at least; 0: lists are made on request only."},
 	{"lists.outbox_keep", SETTING_INT, "20", 1, 100000, "Files of each kind that are kept in an operator's outbox."},
+	{"files.enabled", SETTING_BOOL, "true", 0, 0,
+		"Whether files that accounts put into files/ACCOUNT/ftp/in/ are done and answered in out/ beside it (docs/files.md)."},
+	{"files.still_s", SETTING_INT, "2", 0, 3600,
+		"Seconds for which a file in in/ must not have changed to be taken; 0: as soon as it is seen, when everybody writes under a name in .part and renames."},
+	{"files.threads", SETTING_INT, "2", 1, 64, "Files done at once, of different accounts."},
+	{"files.keep_days", SETTING_INT, "30", 1, 3650, "Days after which answers in out/ are removed."},
+	{"files.max_bytes", SETTING_INT, "17179869184", 1024, 1LL << 50, "Bytes of one account's files that may wait to be done; what would pass it stays in in/."},
+	{"files.max_files", SETTING_INT, "1000", 1, 1000000, "Files of one account that may wait to be done."},
+	{"files.lang", SETTING_TEXT, "en", 0, 0, "Language of the answers to files: en, uk."},
 	{"auth.max_failed_logins", SETTING_INT, "3", 1, 100,
 		"Failed logins after which a connection is closed, and after which an account is locked."},
 	{"auth.lock_s", SETTING_INT, "300", 0, 30 * DAY_S, "Seconds an account stays locked."},
@@ -169,6 +178,23 @@ static void settings_http(struct ceird_settings *s)
 	};
 }
 
+static void settings_files(struct ceird_settings *s, const char *dir)
+{
+	const struct config *c = s->config;
+
+	s->files_enabled = config_bool(c, "files.enabled");
+	s->files_lang = config_text(c, "files.lang");
+	s->files = (struct files_settings){
+		.dir = dir,
+		.threads = (unsigned)config_int(c, "files.threads"),
+		.keep_days = (unsigned)config_int(c, "files.keep_days"),
+		.scan_in = true,
+		.still_s = (unsigned)config_int(c, "files.still_s"),
+		.max_bytes = (uint64_t)config_int(c, "files.max_bytes"),
+		.max_files = (unsigned)config_int(c, "files.max_files"),
+	};
+}
+
 /* As many threads as the settings say, or as the processors that we may use. */
 static unsigned settings_threads(const struct config *c)
 {
@@ -217,6 +243,7 @@ static enum ceir_err settings_map(struct ceird_settings *s, const char *dir)
 	}
 	settings_epp(s);
 	settings_http(s);
+	settings_files(s, dir);
 	s->locale = config_text(s->config, "paths.locale");
 	if ((err = settings_registry(s, dir)) != CEIR_OK || (err = settings_log(s)) != CEIR_OK)
 		return err;

@@ -11,10 +11,12 @@
 
 static enum ctl_exit help(struct ctl *c)
 {
-	const struct reg_object *o = c->args.n_words ? reg_object_by_name(str_of(c->args.words[0])) : NULL;
+	const char *first = c->args.n_words ? c->args.words[0] : "", *second = c->args.n_words > 1 ? c->args.words[1] : NULL;
+	bool export = second && strcmp(first, "export") == 0; /* the one verb that stands before its object */
+	const struct reg_object *o = reg_object_by_name(str_of(export ? second : first));
 
 	if (o)
-		ctl_help_object(stdout, o, c->args.n_words > 1 ? c->args.words[1] : NULL);
+		ctl_help_object(stdout, o, export ? first : second);
 	else
 		ctl_help(stdout);
 	return CTL_OK;
@@ -26,7 +28,7 @@ static enum ctl_exit dispatch(struct ctl *c)
 		const char *word;
 		enum ctl_exit (*run)(struct ctl *c);
 	} commands[] = {{"epp", ctl_command_raw}, {"hello", ctl_command_hello}, {"poll", ctl_command_poll},
-		{"password", ctl_command_password}, {"deliver", ctl_command_deliver}, {"help", help}};
+		{"password", ctl_command_password}, {"deliver", ctl_command_deliver}, {"export", ctl_command_export}, {"help", help}};
 	const char *word = c->args.n_words ? c->args.words[0] : NULL;
 
 	if (c->args.version) {

@@ -35,7 +35,7 @@ static const struct {
 };
 
 /* Of single commands; no field of an object may have such a name. */
-static const char *const FLAGS[] = {"all", "count", "count-only", "desc", "refused", "wait", "single"};
+static const char *const FLAGS[] = {"all", "count", "count-only", "desc", "overwrite", "refused", "wait", "single"};
 
 static bool is_named(const char *name, size_t n, const char *c_string)
 {

@@ -36,6 +36,7 @@ void ctl_help(FILE *to)
 	      "  list get black|grey|exceptions|white [--since N] [--format csv|xml] [--packing gzip|zstd] [-o FILE]   over HTTPS\n"
 	      "  application submit FILE.csv --permit P --position N [--reference R] [--wait] [--rejects FILE]\n"
 	      "  application result ID [--refused] [--csv FILE]\n"
+	      "  export OBJECT [--filter 'FIELD = VALUE']... [--columns A,B] [--format csv|xlsx|xml] [--out FILE] [--overwrite]\n"
 	      "  OBJECT VERB ...        `ceirctl OBJECT --help` says more. Objects and their verbs:\n",
 		to);
 	for (size_t i = 0; reg_objects[i]; i++) {
@@ -132,6 +133,23 @@ static void help_query_fields(FILE *to, const struct reg_object *o)
 	fputc('\n', to);
 }
 
+static void help_export(FILE *to, const struct reg_object *o)
+{
+	fprintf(to, "ceirctl export %s\n"
+		    "  --filter, --sort, --desc  as of query\n"
+		    "  --format csv|xlsx|xml     or by the ending of FILE; csv unless said\n"
+		    "  --out FILE                and --overwrite to replace one that is there; else standard output\n"
+		    "  --columns A,B             these:",
+		o->name);
+	for (const struct reg_field *f = o->fields; f->name; f++) {
+		if (f->type != REG_GROUP && f->type != REG_SECRET)
+			fprintf(to, " %s", f->name);
+		for (const struct reg_field *g = f->type == REG_GROUP ? f->fields : NULL; g && g->name; g++)
+			fprintf(to, " %s.%s", f->name, g->name);
+	}
+	fputs("\n                            all without a dot unless said\n", to);
+}
+
 void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb)
 {
 	for (unsigned v = REG_CHECK; v < REG_VERBS; v++) {
@@ -141,6 +159,8 @@ void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb)
 		if (v == REG_QUERY)
 			help_query_fields(to, o);
 	}
+	if (ctl_request_can(o, REG_QUERY) && (!verb || strcmp(verb, "export") == 0))
+		help_export(to, o);
 	if (strcmp(o->name, "application") == 0 && (!verb || strcmp(verb, "submit") == 0))
 		fputs("ceirctl application submit FILE.csv | -  --permit P --position N [--reference R] [--kind K] [--wait] "
 		      "[--rejects FILE]\n"

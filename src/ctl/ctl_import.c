@@ -3,7 +3,8 @@
  *
  * The first row names the columns: a field of the object; a field that may repeat, also with an "s" behind it, whose cells
  * then hold several values between spaces; a field of the object's group ("number", "quantity": a permit's positions), where
- * rows one after another with the same key become one object with a group for each; or FIELD-file, as the option of that name.
+ * rows one after another with the same key become one object with a group for each; or FIELD-file, as the option of that name. Columns that
+ * only the server fills (crDate: a table that `export` wrote has them) are passed over, and named on stderr.
  * Options of the command line hold for every object. Each row becomes the options of a create, so that both ways in are one.
  */
 #include "ctl/ctl_internal.h"
@@ -19,7 +20,7 @@
 #define COLUMNS_MAX 64u
 #define OBJECT_ARENA (4u << 20)
 
-enum column_kind { COLUMN_PLAIN, COLUMN_SPLIT, COLUMN_GROUP };
+enum column_kind { COLUMN_PLAIN, COLUMN_SPLIT, COLUMN_GROUP, COLUMN_PASSED };
 
 struct column {
 	enum column_kind kind;
@@ -74,15 +75,30 @@ static bool column_find(const struct reg_object *o, struct str name, struct colu
 	}
 	if (!out->field)
 		out->field = ctl_group_field(o, name, &out->group);
-	if (!out->field || out->field->flags & REG_SERVER || out->field->type == REG_GROUP)
+	if (!out->field || out->field->type == REG_GROUP)
 		return false;
-	out->kind = out->group ? COLUMN_GROUP : out->field->flags & REG_MANY ? COLUMN_SPLIT : COLUMN_PLAIN;
+	out->kind = out->field->flags & REG_SERVER ? COLUMN_PASSED : out->group ? COLUMN_GROUP : out->field->flags & REG_MANY ? COLUMN_SPLIT : COLUMN_PLAIN;
 	snprintf(out->name, sizeof(out->name), "%.*s", (int)name.n, name.p);
 	return true;
 }
 
+static void columns_tell(const struct import *x, size_t passed)
+{
+	if (x->c->args.quiet)
+		return;
+	fprintf(stderr, "%s: the server fills these itself; they are passed over:", x->csv.name);
+	for (size_t i = 0, n = 0; i < x->n_columns && n < passed; i++)
+		if (x->columns[i].kind == COLUMN_PASSED) {
+			fprintf(stderr, " %s", x->columns[i].name);
+			n++;
+		}
+	fputc('\n', stderr);
+}
+
 static enum ctl_exit columns_find(struct import *x, const struct csv_row *header)
 {
+	size_t passed = 0;
+
 	if (header->count > COLUMNS_MAX) {
 		ctl_complain("%s: more than %u columns", x->csv.name, COLUMNS_MAX);
 		return CTL_USAGE;
@@ -93,12 +109,15 @@ static enum ctl_exit columns_find(struct import *x, const struct csv_row *header
 				(int)header->fields[i].n, header->fields[i].p);
 			return CTL_USAGE;
 		}
-		if (x->columns[i].field == x->o->fields) {
+		passed += x->columns[i].kind == COLUMN_PASSED;
+		if (x->columns[i].field == x->o->fields && x->columns[i].kind != COLUMN_PASSED) {
 			x->key_column = i;
 			x->has_key = true;
 		}
 	}
 	x->n_columns = header->count;
+	if (passed)
+		columns_tell(x, passed);
 	if (!x->has_key && !(x->o->fields->flags & REG_SERVER)) {
 		ctl_complain("%s: no column \"%s\"", x->csv.name, x->o->fields->name);
 		return CTL_USAGE;
@@ -159,7 +178,7 @@ static bool row_to_options(struct import *x, const struct csv_row *row, bool fur
 	for (size_t i = 0; !further && i < x->n_columns && i < row->count; i++) {
 		const struct column *column = &x->columns[i];
 		struct str cell = str_trim(row->fields[i]);
-		if (cell.n == 0 || column->kind == COLUMN_GROUP || (x->has_key && i == x->key_column))
+		if (cell.n == 0 || column->kind == COLUMN_GROUP || column->kind == COLUMN_PASSED || (x->has_key && i == x->key_column))
 			continue;
 		if (column->kind == COLUMN_SPLIT ? !option_add_split(x, column->name, cell) : !option_add(x, column->name, cell))
 			return false;

@@ -34,6 +34,8 @@ enum ctl_exit ctl_command_submit(struct ctl *c, const struct reg_object *o);
 enum ctl_exit ctl_command_result(struct ctl *c, const struct reg_object *o);
 /* ctl_import.c */
 enum ctl_exit ctl_command_import(struct ctl *c, const struct reg_object *o);
+/* ctl_export.c */
+enum ctl_exit ctl_command_export(struct ctl *c);
 /* ctl_deliver.c, ctl_download.c: over HTTPS */
 enum ctl_exit ctl_command_deliver(struct ctl *c);
 enum ctl_exit ctl_command_rejects(struct ctl *c);

@@ -235,11 +235,14 @@ static bool is_decimal_comma(struct str line, size_t i)
 	return line.p[i] == ',' && i > 0 && i + 1 < line.n && is_digit(line.p[i - 1]) && is_digit(line.p[i + 1]);
 }
 
-/* The most frequent candidate outside quotes; on a tie the earlier one, and the last when there is none at all. */
+/*
+ * The most frequent candidate outside quotes; on a tie the earlier one, and the last when there is none at all. A bar separates when nothing
+ * else does: the GSMA's file of TACs.
+ */
 static char separator_of(struct str line)
 {
 	static const char candidates[] = {'\t', ';', ','};
-	size_t counts[CEIR_COUNT(candidates)] = {0}, best = CEIR_COUNT(candidates) - 1;
+	size_t counts[CEIR_COUNT(candidates)] = {0}, best = CEIR_COUNT(candidates) - 1, bars = 0;
 	bool in_quotes = false;
 
 	for (size_t i = 0; i < line.n; i++) {
@@ -248,11 +251,12 @@ static char separator_of(struct str line)
 			continue;
 		for (size_t c = 0; c < CEIR_COUNT(candidates); c++)
 			counts[c] += line.p[i] == candidates[c];
+		bars += line.p[i] == '|';
 	}
 	for (size_t c = CEIR_COUNT(candidates); c-- > 0;)
 		if (counts[c] >= counts[best] && counts[c] > 0)
 			best = c;
-	return candidates[best];
+	return bars && !counts[best] ? '|' : candidates[best];
 }
 
 /* Learns the separator from the first line; true when the line said nothing else ("sep=;"). */

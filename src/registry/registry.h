@@ -351,6 +351,18 @@ struct reg_client {
 /* A conversation, before and after login. One thread at a time. NULL: memory. */
 struct reg_session *reg_session_new(struct registry *r, const struct reg_client *client);
 void reg_session_free(struct reg_session *s);
+/*
+ * A session of an active account, for a face that knows without a password who it is: whoever wrote into the account's own folder. Counts among the
+ * account's sessions, and ends with the account as after a login; its certificates are not asked for. CEIR_EPERM: there is no such active account;
+ * CEIR_ELIMIT: it has too many sessions already; others: the system.
+ */
+enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct reg_client *client, struct reg_session **out) CEIR_MUST_USE;
+/* Every active account, in no order; op: code of its operator, empty for other roles. The texts are good until the call returns. */
+typedef void (*reg_account_row)(void *ctx, struct str clid, struct str op);
+enum ceir_err reg_accounts_active(struct registry *r, reg_account_row row, void *ctx) CEIR_MUST_USE;
+/* A public key (of an account, an operator) as the name of a folder: what a file system might read otherwise stands as %XX. */
+#define REG_FOLDER_NAME 132
+void reg_folder_name(struct str id, char out[REG_FOLDER_NAME]);
 size_t reg_session_lang(const struct reg_session *s);   /* i18n index; 0 before login */
 enum reg_role reg_session_role(const struct reg_session *s); /* REG_ROLE_NONE before login */
 /* Why the connection should close after the present reply (2500, 2501, 2502, 1500, account suspended); false: go on. */

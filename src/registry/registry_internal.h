@@ -62,6 +62,7 @@ struct reg_session {
 	bool ended;
 	uint64_t accounts_version;    /* as of the last look at the account */
 	bool http;                    /* logged in through HTTP: an operator's password may have been enough */
+	bool of_folder;               /* reg_session_of(): nothing was asked for but the account */
 	struct verdicts_reader *reader;
 	struct store_waiter *waiter;
 	struct reg_session *next;     /* of registry.sessions */
@@ -347,9 +348,6 @@ void reg_delivery_finish(struct exec *x);
 enum ceir_err reg_delivery_update(struct exec *x), reg_delivery_info(struct exec *x);
 /* Why a delivery was held, as sentences in the session's language. */
 enum ceir_err reg_delivery_holds(struct exec *x, struct reg_list *out, const struct store_val *row);
-/* Name of an operator's folder in inbox and outbox: its id, with %XX for what a file system might read otherwise. */
-#define REG_FOLDER_NAME 132
-void reg_folder_name(struct str id, char out[REG_FOLDER_NAME]);
 /* ---- registry_triplet.c ---- */
 enum ceir_err reg_triplet_create(struct exec *x), reg_triplet_query(struct exec *x);
 /* ---- registry_list.c ---- */

@@ -346,6 +346,72 @@ void reg_login_finish(struct exec *x, bool written)
 	x->s->ended = x->reply->code == REG_AUTH_CLOSING || x->reply->code == REG_LIMIT_CLOSING;
 }
 
+/* ---- without a login ---- */
+
+static enum ceir_err read_active(struct registry *r, struct str clid, struct arena *arena, struct store_val *row)
+{
+	struct store_conn *db = store_reader(r->store);
+	enum ceir_err err = db ? store_get(db, &STORE_ACCOUNT, ACCOUNT_CODE, store_text(clid), arena, row) : CEIR_ESTORE;
+
+	store_reader_done(r->store, db);
+	if (err == CEIR_ENOENT || (!err && !reg_val_is(row[ACCOUNT_STATUS], "active")))
+		return CEIR_EPERM;
+	return err;
+}
+
+enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct reg_client *client, struct reg_session **out)
+{
+	struct store_val row[ACCOUNT_N];
+	struct arena *arena = arena_new(1 << 16);
+	struct reg_session *s = reg_session_new(r, client);
+	enum ceir_err err = arena && s ? CEIR_OK : CEIR_ENOMEM;
+
+	if (!err) {
+		/* As of before the account is read, so that a change in between is seen at the next command. */
+		s->accounts_version = atomic_load(&r->accounts_version);
+		err = read_active(r, clid, arena, row);
+	}
+	if (!err) {
+		become(&s->who, row);
+		s->of_folder = true;
+		if (!enter(s)) {
+			s->who = (struct reg_who){0};
+			err = CEIR_ELIMIT;
+		}
+	}
+	arena_free(arena);
+	if (err)
+		reg_session_free(s);
+	else
+		*out = s;
+	return err;
+}
+
+struct each_account {
+	reg_account_row row;
+	void *ctx;
+};
+
+static enum ceir_err show_account(void *ctx, const struct store_val *row)
+{
+	const struct each_account *e = ctx;
+
+	if (reg_val_is(row[ACCOUNT_STATUS], "active"))
+		e->row(e->ctx, row[ACCOUNT_CODE].s, row[ACCOUNT_OPERATOR].null ? STR("") : row[ACCOUNT_OPERATOR].s);
+	return CEIR_OK;
+}
+
+enum ceir_err reg_accounts_active(struct registry *r, reg_account_row row, void *ctx)
+{
+	struct store_query q = {.table = &STORE_ACCOUNT};
+	struct each_account e = {row, ctx};
+	struct store_conn *db = store_reader(r->store);
+	enum ceir_err err = db ? store_select(db, &q, show_account, &e) : CEIR_ESTORE;
+
+	store_reader_done(r->store, db);
+	return err;
+}
+
 /* ---- staying logged in ---- */
 
 bool reg_session_valid(struct reg_session *s, struct arena *arena)
@@ -360,7 +426,9 @@ bool reg_session_valid(struct reg_session *s, struct arena *arena)
 	if (!db)
 		return false;
 	enum ceir_err err = store_get(db, &STORE_ACCOUNT, ACCOUNT_ID, store_int(s->who.account), arena, row);
-	if (!err)
+	if (!err && s->of_folder)
+		certificate = true;
+	else if (!err)
 		err = certificate_matches(db, &s->client, s->http, row, &certificate);
 	store_reader_done(s->r->store, db);
 	if (err || !certificate || !reg_val_is(row[ACCOUNT_STATUS], "active"))

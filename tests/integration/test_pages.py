@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the examples of docs/triplets.md, docs/formats.md and docs/operations.md, in the order of the page, against a fresh register for each.
+"""Runs the examples of docs/triplets.md, docs/formats.md, docs/operations.md and docs/files.md, in the order of the page, against a fresh register for each.
 
 An example is a block of shell and, right behind it, a block of text with what it prints, standard error too. A line "<!-- file: NAME -->"
 before a block makes it a file in the folder where the commands run; a variable DIR names the register's folder, DOCS the folder docs. The
@@ -13,7 +13,7 @@ import re
 import subprocess
 import time
 
-from harness import CEIRCTL, CEIRD, OPERATOR, ROOT, SLOW, TIMEOUT, Test, World, eventually, folder, main
+from harness import ACCOUNTS, CEIRCTL, CEIRD, OPERATOR, ROOT, SLOW, TIMEOUT, Test, World, eventually, folder, main
 
 FILE = re.compile(r"<!-- file: (\S+) -->\n```\w*\n(.*?)```\n", re.S)
 STEP = re.compile(r"```sh\n(.*?)```\n```text\n(.*?)```\n", re.S)
@@ -31,7 +31,9 @@ class Page:
         self.steps = STEP.findall(self.text)
         self.world = World(options=["lists.interval_s=1"])
         inbox = os.path.join(self.world.server.dir, "inbox", OPERATOR, "done")
-        eventually(lambda: os.path.isdir(inbox), True) # made within a second of the operator
+        eventually(lambda: os.path.isdir(inbox), True) # made within a second of the operator, and so are accounts' folders
+        accounts = [os.path.join(self.world.server.dir, "files", a, "queue") for a in ACCOUNTS]
+        eventually(lambda: all(map(os.path.isdir, accounts)), True)
         self.ids = {}
         self.work = folder("ceir-page-")
         for file, content in FILE.findall(self.text):
@@ -104,6 +106,9 @@ class Pages(Test):
 
     def test_operations(self):
         self.play("operations.md", 1)
+
+    def test_files(self):
+        self.play("files.md", 4)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,229 @@
+#!/usr/bin/python3
+"""Files that accounts put into their folders: done as commands, answered beside, each row once (docs/files.md)."""
+import csv
+import io
+import os
+import time
+
+from harness import (CEIRD, CERTIFICATE, IMEI_URI, IMPORTER, OPERATOR, PERMIT, ROOT, SCREEN_IMEI, SLOW, TAC, TIMEOUT, Test, World, document, eventually, imei, less,
+                     main, run, sqlite)
+
+PERMIT_COLUMNS = "id,importer,issued,exDate,number,certificate,manufacturer,model,country,quantity,price,currency\n"
+
+
+def position_row(permit, number, quantity=10):
+    return "%s,%s,2026-01-01,2035-01-01,%s,%s,Samsung,GT-P3100,KR,%s,4.50,UAH\n" % (permit, IMPORTER, number, CERTIFICATE, quantity)
+
+
+class Folder:
+    """An account's folder, as the account sees it."""
+
+    def __init__(self, world, account):
+        self.path = os.path.join(world.server.dir, "files", account, "ftp")
+        self.queue = os.path.join(world.server.dir, "files", account, "queue")
+        eventually(lambda: os.path.isdir(os.path.join(self.path, "out", "lists")), True)
+
+    def put(self, name, text):
+        data = text if isinstance(text, bytes) else text.encode()
+        part = os.path.join(self.path, "in", "upload.part")
+        with open(part, "wb") as f:
+            f.write(data)
+        os.rename(part, os.path.join(self.path, "in", name))
+
+    def out(self, name):
+        return os.path.join(self.path, "out", name)
+
+    def text(self, name):
+        eventually(lambda: os.path.exists(self.out(name)), True, 4 * TIMEOUT)
+        with open(self.out(name), encoding="utf-8", newline="") as f:
+            return f.read()
+
+    def rows(self, name):
+        return list(csv.DictReader(io.StringIO(self.text(name))))
+
+    def answer(self, name):
+        return self.rows(name + ".answer.csv")
+
+    def rejects(self, name):
+        return self.rows(name + ".rejects.csv")
+
+    def has_rejects(self, name):
+        return os.path.exists(self.out(name + ".rejects.csv"))
+
+
+class Files(Test):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = World(options=["lists.interval_s=1", "files.still_s=0"])
+        cls.folders = {}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.world.close()
+
+    def of(self, account):
+        if account not in self.folders:
+            self.folders[account] = Folder(self.world, account)
+        return self.folders[account]
+
+    def codes(self, rows):
+        return [int(r["code"]) for r in rows]
+
+    def test_1_roles(self):
+        """All are put in at once: to wait for each to lie still would take long."""
+        importer, lea, customs, operator = (self.of(a) for a in ("importer1", "lea1", "customs1", "operator1"))
+        nra, pos, admin, tax = (self.of(a) for a in ("nra1", "pos1", "admin", "tax1"))
+        good = [imei(TAC, i) for i in range(1, 6)]
+        importer.put("application-1.csv", "imei,imei2,permit,position\n" + "".join("%s,,%s,1\n" % (n, PERMIT) for n in good[:3])
+                     + "%s,%s,%s,1\n" % (good[3][:14], good[4], PERMIT) + "%s,,%s,1\n" % (good[0], PERMIT) + "359999990000000,,%s,1\n,,%s,1\n" % (PERMIT, PERMIT))
+        lea.put("stolen_list.csv", "imei,reporting_date,status\n%s,20261101,\n%s,,pending\n12,,\n" % (imei(TAC, 900)[:14], imei(TAC, 901)))
+        customs.put("permit-1.csv", PERMIT_COLUMNS + position_row("P-1", 1) + position_row("P-1", 2) + position_row("P-2", 1, "many") + position_row("P-3", 1))
+        operator.put("delta-1.csv", "imei,imsi,msisdn\n%s,255011234567890,380501234567\nx,,\n" % good[0])
+        nra.put("GSMA_TAC-november.txt", "TAC|Manufacturer|Model Name|Bands|Allocation Date\n35148820|Nokia|6310|GSM 900,GSM 1800|05-Jan-2001\n"
+                "35999999|Acme|One|LTE|06-Feb-2020\n")
+        pos.put("check.csv", "shelf;IMEI\nA;%s\nB;35\n" % imei(TAC, 777))
+        tax.put("tac-1.csv", "id,manufacturer,model\n11111111,A,B\n22222222,A,B\n")
+        admin.put("epp-1.xml", document('<check><imei:check xmlns:imei="%s"><imei:name>%s</imei:name></imei:check></check>' % (IMEI_URI, SCREEN_IMEI), "E-1")
+                  + "\n" + document("<logout/>", "E-2") + "\n<epp>")
+
+        rows = importer.answer("application-1.csv")
+        self.assertEqual(self.codes(rows), [1000] * 4 + [2306, 2306, 2005])
+        self.assertEqual(len({r["svTRID"] for r in rows[:6]}), 1)
+        self.assertEqual([r["rejectCode"] for r in importer.rejects("application-1.csv")], ["duplicate", "luhn", "imei"])
+        self.assertEqual(self.world.session("lea1").colour(good[4]), ("white", "registered"))
+
+        rows = lea.answer("stolen_list.csv")
+        self.assertEqual(self.codes(rows), [1000, 1000, 2005])
+        self.assertEqual(self.world.session("lea1").colour(imei(TAC, 900)), ("black", "stolen"))
+        self.assertEqual(self.world.session("lea1").colour(imei(TAC, 901)), ("grey", "listed-grey"))
+        # The svTRID is the transaction's; it says whose folder it was.
+        for r in rows:
+            t = self.world.session("lea1").info("transaction", r["svTRID"]).fields()
+            self.assertEqual((t["account"], t["address"], t["code"]), ("lea1", "files/lea1", r["code"]))
+
+        # A position that is wrong refuses its permit, and no other.
+        self.assertEqual(self.codes(customs.answer("permit-1.csv")), [1000, 1000, 2005, 1000])
+        self.assertEqual(len(self.world.session("customs1").info("permit", "P-1").fields()["position"]), 2)
+
+        rows = operator.answer("delta-1.csv")
+        self.assertIn(self.codes(rows)[0], (1000, 1001))
+        self.assertEqual(self.world.session("operator1").info("delivery", rows[0]["delivery"]).fields()["lines"], "2")
+        self.assertIn("imsi-empty", operator.text("delta-1.csv.rejects.csv"))
+
+        self.assertEqual(self.codes(nra.answer("GSMA_TAC-november.txt")), [1000, 1000])
+        self.assertEqual(self.world.session("nra1").info("tac", "35148820").fields()["model"], "6310")
+        self.assertEqual(self.world.session("nra1").info("tac", "35999999").fields()["allocated"], "2020-02-06")
+
+        rows = pos.answer("check.csv")
+        self.assertEqual([(r["shelf"], r["colour"], r["code"]) for r in rows], [("A", "unknown", "1000"), ("B", "", "2005")])
+
+        # Who may not: each row, and each is in the audit log.
+        rows = tax.answer("tac-1.csv")
+        self.assertEqual(self.codes(rows), [2201, 2201])
+        self.assertEqual(self.world.session("admin").info("transaction", rows[1]["svTRID"]).fields()["code"], "2201")
+
+        text = admin.text("epp-1.xml.answer.xml")
+        self.assertEqual(text.count("</epp>"), 3)
+        for part in ('<result code="1000">', "<clTRID>E-1</clTRID>", '<result code="2002">', '<result code="2001">'):
+            self.assertIn(part, text)
+        eventually(lambda: sum(len(os.listdir(f.queue)) for f in self.folders.values()), 0)
+
+    def test_2_correct_and_send_again(self):
+        customs, lea = self.of("customs1"), self.of("lea1")
+        corrected = customs.text("permit-1.csv.rejects.csv").replace("many", "70")
+        self.assertIn("rejectReason", corrected)
+        customs.put("permit-2.csv", corrected)
+        # Recovered: a delete that names the phone; one that has no listing; and what is no table at all.
+        lea.put("stolen_list-2.csv", "imei,change_type\n%s,remove\n%s,remove\n%s,update\n" % (imei(TAC, 900), imei(TAC, 902), imei(TAC, 901)))
+        lea.put("watch-1.xlsx", b"")
+        lea.put("holiday.csv", "a,b\n1,2\n")
+        lea.put("watch-2.csv", "imei,colour\n1,2\n")
+        self.assertEqual(self.codes(customs.answer("permit-2.csv")), [1000])
+        self.assertFalse(customs.has_rejects("permit-2.csv"))
+        self.assertEqual(self.world.session("customs1").info("permit", "P-2").fields()["position"]["quantity"], "70")
+        self.assertEqual(self.codes(lea.answer("stolen_list-2.csv")), [1000, 2303, 1000])
+        self.assertEqual(self.world.session("lea1").colour(imei(TAC, 900))[0], "unknown")
+        self.assertEqual(self.world.session("lea1").colour(imei(TAC, 901)), ("black", "stolen"))
+        for name in ("watch-1.xlsx", "holiday.csv", "watch-2.csv"):
+            self.assertEqual(list(lea.answer(name)[0]), ["file", "code", "message"])
+            self.assertEqual(self.codes(lea.answer(name)), [2001])
+        self.assertIn("colour", lea.answer("watch-2.csv")[0]["message"])
+
+    def test_3_lists(self):
+        """An operator's list files are in its folder as long as they are in its outbox."""
+        outbox = os.path.join(self.world.server.dir, "outbox", OPERATOR)
+        lists = self.of("operator1").out("lists")
+
+        def names(folder):
+            return sorted(n for n in os.listdir(folder) if not n.startswith("."))
+
+        eventually(lambda: bool(names(outbox)), True)
+        eventually(lambda: names(lists) == names(outbox), True)
+        one = names(lists)[0]
+        self.assertEqual(os.stat(os.path.join(lists, one)).st_ino, os.stat(os.path.join(outbox, one)).st_ino)
+        with open(os.path.join(lists, "stale.csv"), "w", encoding="ascii"):
+            pass
+        eventually(lambda: os.path.exists(os.path.join(lists, "stale.csv")), False)
+
+    def test_4_hostile(self):
+        pos = self.of("pos1")
+        where = os.path.join(pos.path, "in")
+        os.symlink(os.path.join(self.world.server.dir, "keys", "admin.password"), os.path.join(where, "check-link.csv"))
+        os.mkfifo(os.path.join(where, "check-fifo.csv"))
+        os.mkdir(os.path.join(where, "check-folder.csv"))
+        os.mkdir(pos.out("check-taken.csv.answer.csv"))
+        pos.put("check-\n.csv", "imei\n%s\n" % SCREEN_IMEI)
+        pos.put("check-taken.csv", "imei\n%s\n" % SCREEN_IMEI)
+        pos.put("-check.csv", "imei\n%s\n" % SCREEN_IMEI)
+        pos.put("check-nul.csv", b"imei,note\n\0,%s\n%s,\n" % (b"shop " * 20, SCREEN_IMEI.encode()))
+        pos.put("check-long.csv", "imei\n" + "9" * 100000 + "\n" + SCREEN_IMEI + "\n")
+        self.assertEqual(self.codes(pos.answer("check-_.csv")), [1000])
+        self.assertEqual(self.codes(pos.answer("-check.csv")), [2001])
+        eventually(lambda: sum(n.startswith("check-taken.csv.0") for n in os.listdir(os.path.join(pos.path, "out"))), 1)
+        self.assertEqual(self.codes(pos.answer("check-nul.csv")), [2005, 1000])
+        self.assertEqual(self.codes(pos.answer("check-long.csv")), [2005, 1000])
+        self.assertEqual(sorted(os.listdir(where)), ["check-fifo.csv", "check-folder.csv", "check-link.csv"])
+
+    def test_5_killed(self):
+        """kill -9 in the middle of a long file and of an application: every row is done once, and answered with its transaction."""
+        n = less(20000, 2000)
+        lea, importer = self.of("lea1"), self.of("importer1")
+        lea.put("stolen_list-long.csv", "imei\n" + "".join("%s\n" % imei("35148820", i) for i in range(n)))
+        importer.put("application-long.csv", "imei,permit,position\n" + "".join("%s,%s,1\n" % (imei(TAC, 1000 + i), PERMIT) for i in range(900)))
+
+        def begun():
+            return any(e.name.endswith(".journal") and e.stat().st_size > 100 for e in os.scandir(lea.queue))
+
+        deadline = time.monotonic() + TIMEOUT
+        while not begun() and not os.path.exists(lea.out("stolen_list-long.csv.answer.csv")):
+            assert time.monotonic() < deadline
+        self.world.forget()
+        self.world.server.kill()
+        self.world.server.start()
+        rows = lea.answer("stolen_list-long.csv")
+        self.assertEqual(set(self.codes(rows)), {1000})
+        self.assertEqual(len(rows), n)
+        listed = sqlite(self.world.server, "SELECT count(*), count(DISTINCT imei) FROM listing WHERE ground LIKE 'stolen_list-long.csv row %'")
+        self.assertEqual(listed, [(n, n)])
+        # Each svTRID is that of a create of this row.
+        trids = {r["svTRID"] for r in rows}
+        self.assertEqual(len(trids), n)
+        done = sqlite(self.world.server, "SELECT count(*), count(DISTINCT cltrid) FROM audit WHERE verb = 'create' AND object = 'listing' AND code = 1000 "
+                      "AND account = 'lea1' AND cltrid LIKE (SELECT substr(cltrid, 1, 35) FROM audit WHERE object = 'listing' ORDER BY seq DESC LIMIT 1) || '%'")
+        self.assertEqual(done, [(n, n)])
+        t = self.world.session("admin").info("transaction", rows[n // 2]["svTRID"]).fields()
+        self.assertEqual(t["clTRID"].split("-")[2], "%da" % (n // 2 + 1))
+        rows = importer.answer("application-long.csv")
+        self.assertEqual(self.codes(rows), [1000] * 900)
+        self.assertEqual(sqlite(self.world.server, "SELECT count(*) FROM application WHERE rows = 900"), [(1,)])
+        eventually(lambda: os.listdir(lea.queue) + os.listdir(importer.queue), [])
+
+    def test_6_documented_types(self):
+        with open(os.path.join(ROOT, "docs", "files.md"), encoding="utf-8") as f:
+            page = f.read()
+        begin, end = "<!-- begin of what ceird file-types prints -->\n", "<!-- end of what ceird file-types prints -->"
+        self.assertEqual(page[page.index(begin) + len(begin):page.index(end)], run(CEIRD, "file-types", check=0).stdout)
+
+
+if __name__ == "__main__":
+    main()
