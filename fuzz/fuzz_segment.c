@@ -36,6 +36,8 @@ static void look_up(const struct segment *s, struct segment_cursor *found, const
 
 	for (unsigned k = 0; k < n_key; k++)
 		key[k] = at->col[k][i];
+	CEIR_ASSERT(!sound || segment_may_have(s, key[0]));
+	segment_hint_index(s, key[0]);
 	segment_hint(s, key[0]);
 	const enum ceir_err err = segment_find(found, s, key, n_key);
 	CEIR_ASSERT(!sound || (!err && found->at < found->n));

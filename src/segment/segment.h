@@ -4,8 +4,8 @@
  * A segment holds rows of up to SEGMENT_COLUMNS unsigned 64-bit columns, sorted by the first `keys` columns (ascending,
  * compared one after the other), no two rows with the same key; and, when the schema says so, some bytes of its own for a
  * few of the rows. Rows stand in blocks of SEGMENT_BLOCK; in a block each column is packed in as few bits as its values need,
- * with a CRC32C over the block; a sparse index (the first key of each block) stands at the end. A file is written once, synced,
- * and from then on only read, through mmap. The format, byte by byte, is in segment_format.h.
+ * with a CRC32C over the block; a sparse index (the first key of each block) stands at the end, and a filter if wanted. A file is
+ * written once, synced, and from then on only read, through mmap. The format, byte by byte, is in segment_format.h.
  *
  * Threads: a writer belongs to one thread at a time. An open segment may be read by any number of threads at once, each with
  * a cursor of its own. Nothing is allocated by reading.
@@ -24,6 +24,7 @@ struct segment_schema {
 	unsigned columns;      /* 1..SEGMENT_COLUMNS */
 	unsigned keys;         /* 1..columns */
 	bool extra;            /* rows may have bytes of their own */
+	bool filter;           /* for the writer: see segment_may_have(); costs a byte for each value of the first column */
 };
 
 /* Rows as columns: col[c][i] is column c of row i. */
@@ -91,7 +92,8 @@ enum ceir_err segment_seek(struct segment_cursor *c, const struct segment *s, co
 /*
  * As segment_seek(), but only to a row whose first column is key[0]; at == n: there is none. Cheaper, because of the columns behind
  * the first only the rows that begin with key[0] are decoded: of the others in the block nothing but the first column may be looked
- * at. n_key is at least 1. The cursor is good for segment_next(), which decodes all of the next block, and for another seek or find.
+ * at. The CRC of a block is checked by the first find that comes to it and then, while the segment is open, no more: its bytes do not
+ * change. n_key is at least 1. The cursor is good for segment_next(), which decodes all of the next block, and for another seek or find.
  */
 enum ceir_err segment_find(struct segment_cursor *c, const struct segment *s, const uint64_t *key, unsigned n_key) CEIR_MUST_USE;
 /*
@@ -99,6 +101,13 @@ enum ceir_err segment_find(struct segment_cursor *c, const struct segment *s, co
  * right after another one.
  */
 void segment_hint(const struct segment *s, uint64_t key);
+/* The same of what segment_hint() will read in the index: for keys that are known long before they are searched. */
+void segment_hint_index(const struct segment *s, uint64_t key);
+/*
+ * False: no row's first column is `first`. True: perhaps. One line of memory. Files of up to two million values know, when they were
+ * written with schema.filter; the others say true.
+ */
+bool segment_may_have(const struct segment *s, uint64_t first);
 /* Decodes the next block, at = 0. n == 0: there is none. */
 enum ceir_err segment_next(struct segment_cursor *c) CEIR_MUST_USE;
 /*

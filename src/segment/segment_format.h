@@ -1,12 +1,12 @@
 /*
- * segment_format.h - every byte of a segment file, version 1. Private to src/segment.
+ * segment_format.h - every byte of a segment file, versions 1 and 2. Private to src/segment.
  *
  * All numbers are little endian, nothing is aligned. A file is: header, blocks, index, footer, nothing between or behind them.
  * Every byte stands under a CRC32C: the header's own, that of each block, that of the index, the footer's own.
  *
  * HEADER, 64 bytes
  *    0   8  magic "CEIRSEG" and a NUL
- *    8   4  version, 1
+ *    8   4  version: 1, or 2 when the file may have a filter
  *   12   4  kind: what the rows are (the caller's number)
  *   16   1  columns, 1..10
  *   17   1  keys, 1..columns
@@ -48,6 +48,10 @@
  *   b x 8   of each block: first column of its first row, never falling
  *   b x 4   of each block: where it begins, behind the beginning of its group's first block
  *   d x 8   dictionaries of the columns, one after the other: numbers whose low s bits are 0, no order
+ *   f x 64  filter (version 2): f lines of 512 bits; bit i of a line is bit i % 8 of byte i / 8. All arithmetic modulo 2^64.
+ *           Of each value v of the first column: x = v ^ v >> 32; x = x * 0x9e3779b97f4a7c15; x = x ^ x >> 29;
+ *           h = x * 0xbf58476d1ce4e5b9 >> 32; in line h f >> 32 the bits q mod 512, q >> 9 mod 512, q >> 18 mod 512 and q >> 27 mod 512
+ *           are set, where q = h * 0x94d049bb133111eb >> 28. Other bits are 0.
  *
  * FOOTER, 352 bytes
  *    0   8  rows
@@ -62,7 +66,7 @@
  *  322   6  zeros
  *  328   4  CRC of the header (bytes 60..63)
  *  332   4  CRC of the index
- *  336   4  zeros
+ *  336   4  lines of the filter, at most 32,768; 0: there is none, as always with version 1
  *  340   4  CRC of bytes 0..339 of the footer
  *  344   8  magic "CEIREND" and a NUL
  */
@@ -76,6 +80,7 @@
 #define SEGMENT_MAGIC "CEIRSEG"
 #define SEGMENT_END_MAGIC "CEIREND"
 #define SEGMENT_VERSION 1u
+#define SEGMENT_VERSION_FILTER 2u
 #define SEGMENT_FLAG_EXTRA 1u
 
 #define SEGMENT_HEADER_BYTES 64u
@@ -87,6 +92,11 @@
 #define SEGMENT_GROUP_BYTES 16u
 #define SEGMENT_BLOCK_HEAD_BYTES 5u
 #define SEGMENT_DICTIONARY_MAX 65536u
+#define SEGMENT_FILTER_LINE 64u           /* bytes */
+#define SEGMENT_FILTER_BITS 4u            /* set for a value */
+#define SEGMENT_FILTER_BITS_EACH 8u       /* there are for a value */
+#define SEGMENT_FILTER_MAX (1u << 21)     /* values; of more there is no filter */
+#define SEGMENT_FILTER_LINES_MAX (SEGMENT_FILTER_MAX * SEGMENT_FILTER_BITS_EACH / (SEGMENT_FILTER_LINE * 8))
 
 enum segment_coding { SEGMENT_CONSTANT, SEGMENT_OFFSETS, SEGMENT_DELTAS, SEGMENT_DICTIONARY };
 #define SEGMENT_HEAD_CODING 3u
@@ -107,6 +117,7 @@ enum {
 	FOOTER_SHIFT = 312,
 	FOOTER_HEADER_CRC = 328,
 	FOOTER_INDEX_CRC = 332,
+	FOOTER_FILTER = 336,
 	FOOTER_MAGIC = 344,
 };
 

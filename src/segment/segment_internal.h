@@ -2,6 +2,8 @@
 #ifndef CEIR_SEGMENT_INTERNAL_H
 #define CEIR_SEGMENT_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "segment/segment.h"
 #include "segment/segment_format.h"
 
@@ -72,6 +74,20 @@ static inline uint32_t dictionary_number(struct dictionary *d, uint64_t high)
 	return slot->high == high && slot->number ? slot->number - 1 : dictionary_search(d, high);
 }
 
+/* ---- the filter, while it is written (segment_filter.c) --------------------------------------------------------------- */
+
+struct filter_maker {
+	bool wanted;
+	uint64_t last;
+	size_t n, room;
+	uint32_t *hash; /* of each distinct value */
+};
+/* Values in order, any number. When there are too many, or memory is out, there will be no filter. */
+void filter_add(struct filter_maker *f, const uint64_t *first, size_t n);
+/* The bytes, on the heap, and how many lines they are; NULL and 0: there is none. */
+uint8_t *filter_make(const struct filter_maker *f, uint32_t *lines);
+void filter_drop(struct filter_maker *f);
+
 /* ---- one column of one block (segment_encode.c, segment_decode.c) --------------------------------------------------- */
 
 /* What a writer knows of a column. */
@@ -112,7 +128,9 @@ const uint8_t *column_decode(const struct column_form *f, bool first, const uint
 const uint8_t *column_decode_part(const struct column_form *f, const uint8_t *p, const uint8_t *end, unsigned n, unsigned from, unsigned to,
 	uint64_t *out);
 
-/* ---- an open segment (segment_open.c, segment_read.c) ---------------------------------------------------------------- */
+/* ---- an open segment (segment_open.c, segment_index.c, segment_read.c) ----------------------------------------------- */
+
+#define SEGMENT_LEVELS 15 /* of 16 each: more than 2^60 blocks */
 
 struct segment {
 	char *name;
@@ -123,6 +141,16 @@ struct segment {
 	struct segment_schema schema;
 	uint64_t blocks, groups, index;
 	const uint8_t *group, *first, *start; /* the tables of the index */
+	const uint8_t *filter;
+	uint32_t filter_lines;        /* 0: there is none */
+	uint64_t *tree;               /* above `first`: level[0] has the first key of every 16 blocks, level[1] of every 256, ... */
+	const uint64_t *level[SEGMENT_LEVELS];
+	unsigned levels;
+	/*
+	 * A bit of each block: its CRC was right. Relaxed: the bytes of a block never change, so that it is all the same which of them are
+	 * read before the bit, and two who check one block at a time do no harm.
+	 */
+	_Atomic uint64_t *good;
 	struct column_form form[SEGMENT_COLUMNS];
 	struct segment_info info;
 };
@@ -141,7 +169,21 @@ static inline uint64_t segment_start(const struct segment *s, uint64_t block)
 		return s->index;
 	return load64(s->group + block / SEGMENT_GROUP * SEGMENT_GROUP_BYTES) + load32(s->start + block * 4);
 }
-/* Decodes a block into c, which then stands at its first row; what is wrong with it, NULL: nothing. */
+/* The tree over the index, and room for the marks of good blocks. CEIR_ENOMEM: index_free() all the same. */
+enum ceir_err index_build(struct segment *s) CEIR_MUST_USE;
+void index_free(struct segment *s);
+/* Blocks whose first column begins below v (equal: or with it). */
+uint64_t blocks_below(const struct segment *s, uint64_t v, bool equal);
+static inline bool block_is_good(const struct segment *s, uint64_t block)
+{
+	return atomic_load_explicit(&s->good[block / 64], memory_order_relaxed) >> block % 64 & 1;
+}
+static inline void block_set_good(const struct segment *s, uint64_t block)
+{
+	if (!block_is_good(s, block))
+		atomic_fetch_or_explicit(&s->good[block / 64], UINT64_C(1) << block % 64, memory_order_relaxed);
+}
+/* Decodes a block, checking its CRC, into c, which then stands at its first row; what is wrong with it, NULL: nothing. */
 const char *segment_decode(const struct segment *s, uint64_t block, struct segment_cursor *c);
 
 #endif

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -32,7 +31,7 @@ static const char *header_check(const struct segment *s)
 	const uint8_t *h = s->map;
 	if (memcmp(h, SEGMENT_MAGIC, 8) != 0)
 		return "not a segment";
-	if (load32(h + 8) != SEGMENT_VERSION)
+	if (load32(h + 8) != SEGMENT_VERSION && load32(h + 8) != SEGMENT_VERSION_FILTER)
 		return "unknown version of the format";
 	if (load32(h + SEGMENT_HEADER_CRC) != crc32c(0, h, SEGMENT_HEADER_CRC))
 		return "header is damaged";
@@ -74,6 +73,10 @@ static const char *footer_check(struct segment *s)
 			return "footer contradicts itself";
 		at += (uint64_t)k->entries * 8;
 	}
+	s->filter_lines = load32(f + FOOTER_FILTER);
+	if (s->filter_lines > (load32(s->map + 8) == SEGMENT_VERSION ? 0 : SEGMENT_FILTER_LINES_MAX))
+		return "footer contradicts itself";
+	at += (uint64_t)s->filter_lines * SEGMENT_FILTER_LINE;
 	if (at != left)
 		return "index does not have the size that the footer says";
 	s->first = s->group + first;
@@ -83,6 +86,7 @@ static const char *footer_check(struct segment *s)
 		s->form[c].dictionary = dictionary;
 		dictionary += (size_t)s->form[c].entries * 8;
 	}
+	s->filter = dictionary;
 	return load32(f + FOOTER_INDEX_CRC) == crc32c(0, s->group, left) ? NULL : "index is damaged";
 }
 
@@ -148,6 +152,10 @@ static enum ceir_err segment_new(const uint8_t *map, size_t bytes, const char *n
 		segment_close(s);
 		return CEIR_ECORRUPT;
 	}
+	if (index_build(s)) {
+		segment_close(s);
+		return CEIR_ENOMEM;
+	}
 	*out = s;
 	return CEIR_OK;
 }
@@ -199,6 +207,7 @@ void segment_close(struct segment *s)
 		return;
 	if (s->mapped)
 		(void)munmap((void *)(uintptr_t)s->map, s->bytes);
+	index_free(s);
 	free(s->name);
 	free(s);
 }

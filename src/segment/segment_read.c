@@ -1,13 +1,13 @@
 /*
  * segment_read.c - blocks decoded, and found.
  *
- * A seek goes through two small tables: the first keys of groups of 512 blocks, then those of the blocks of one group, some ten lines of
- * cache in all. Both know only the first column. Where it is the same in many blocks (an IMEI with a million subscribers), the
- * rest of the search decodes the blocks it looks at: a logarithm of them, each with its CRC checked, so that a damaged one is
- * reported and not believed.
+ * A seek goes through the index (segment_index.c), which knows only the first column. Where it is the same in many blocks (an IMEI with a
+ * million subscribers), the rest of the search decodes the blocks it looks at: a logarithm of them, each with its CRC checked, so that
+ * a damaged one is reported and not believed.
  *
  * segment_find(), which is what look-ups do, decodes the first column of a block and goes on only with the rows that it wants. The CRC
- * is that of the whole block all the same.
+ * is that of the whole block all the same, and takes longer than the rest: so it is checked by the first find in a block and not again
+ * while the file is open. segment_seek() and segment_next(), by which files are read in order and merged, check it each time.
  */
 #include "segment/segment_internal.h"
 
@@ -58,18 +58,29 @@ static void fetch(const uint8_t *begin, const uint8_t *end)
 		__builtin_prefetch(line);
 }
 
-/* Checks the CRC, before anything else is read, and the flags; decodes the first column. */
-static const char *decode_first(const struct segment *s, uint64_t block, struct segment_cursor *c)
+/* Whether the CRC of a block, begin..end-1, is right; then it is marked. */
+static bool crc_check(const struct segment *s, uint64_t block, const uint8_t *begin, const uint8_t *end)
+{
+	uint8_t number[8];
+
+	store64(number, block);
+	if (load32(begin) != crc32c(crc32c(0, number, sizeof number), begin + 4, (size_t)(end - begin) - 4))
+		return false;
+	block_set_good(s, block);
+	return true;
+}
+
+/* Checks the CRC (check: also when it was right before), before anything else is read, and the flags; decodes the first column. */
+static const char *decode_first(const struct segment *s, uint64_t block, bool check, struct segment_cursor *c)
 {
 	const uint8_t *const begin = s->map + segment_start(s, block), *const end = s->map + segment_start(s, block + 1);
 	const uint64_t before = block * SEGMENT_BLOCK;
 	const unsigned n = s->info.rows - before < SEGMENT_BLOCK ? (unsigned)(s->info.rows - before) : SEGMENT_BLOCK;
-	uint8_t number[8];
 
+	check = check || !block_is_good(s, block);
 	fetch(begin, end); /* after a seek the block is in memory, not in the cache */
 	c->n = 0;
-	store64(number, block);
-	if (load32(begin) != crc32c(crc32c(0, number, sizeof number), begin + 4, (size_t)(end - begin) - 4))
+	if (check && !crc_check(s, block, begin, end))
 		return "CRC is wrong";
 	const bool has_extra = begin[4] == SEGMENT_FLAG_EXTRA;
 	if (begin[4] & ~SEGMENT_FLAG_EXTRA || (has_extra && !s->schema.extra))
@@ -109,7 +120,7 @@ static const char *decode_others(const struct segment *s, struct segment_cursor 
 
 const char *segment_decode(const struct segment *s, uint64_t block, struct segment_cursor *c)
 {
-	const char *why = decode_first(s, block, c);
+	const char *why = decode_first(s, block, true, c);
 	return why ? why : decode_others(s, c, 0, c->n);
 }
 
@@ -137,39 +148,16 @@ static enum ceir_err damaged(struct segment_cursor *c, const struct segment *s, 
 	return CEIR_ECORRUPT;
 }
 
-/* Decodes the block, unless it is; whole: all columns of it. */
+/* Decodes the block, unless it is; whole: all columns of it, and its CRC is checked again: such blocks are copied into other files. */
 static enum ceir_err load(struct segment_cursor *c, const struct segment *s, uint64_t block, bool whole)
 {
-	const char *why = stands_at(c, s, block) ? NULL : decode_first(s, block, c);
+	const char *why = stands_at(c, s, block) ? NULL : decode_first(s, block, whole, c);
 	if (!why && whole && !c->whole)
 		why = decode_others(s, c, 0, c->n);
 	return why ? damaged(c, s, block, why) : CEIR_OK;
 }
 
 /* ---- finding --------------------------------------------------------------------------------------------------------- */
-
-/* How many of n keys, each `stride` bytes behind the one before, are below v (equal: or equal to it). They never fall. */
-static uint64_t count_below(const uint8_t *keys, size_t stride, uint64_t n, uint64_t v, bool equal)
-{
-	uint64_t from = 0;
-	while (n > 0) {
-		const uint64_t half = n / 2, k = load64(keys + (from + half) * stride);
-		const bool below = equal ? k <= v : k < v;
-		from = below ? from + half + 1 : from;
-		n = below ? n - half - 1 : half;
-	}
-	return from;
-}
-
-/* Blocks whose first column begins below v (equal: or with it). */
-static uint64_t blocks_below(const struct segment *s, uint64_t v, bool equal)
-{
-	const uint64_t groups = count_below(s->group + 8, SEGMENT_GROUP_BYTES, s->groups, v, equal);
-	if (groups == 0)
-		return 0;
-	const uint64_t from = (groups - 1) * SEGMENT_GROUP, left = s->blocks - from;
-	return from + count_below(s->first + from * 8, 8, left < SEGMENT_GROUP ? left : SEGMENT_GROUP, v, equal);
-}
 
 /* <0, 0, >0: row i of the decoded block against the key. */
 static int row_compare(const struct segment_cursor *c, unsigned i, const uint64_t *key, unsigned n_key)
@@ -270,13 +258,26 @@ enum ceir_err segment_seek(struct segment_cursor *c, const struct segment *s, co
 	return c->at < c->n ? CEIR_OK : segment_next(c);
 }
 
+/* The same of one column: the first row that is not below key. The processor cannot guess where, so there is no branch to guess. */
+static unsigned first_row_find(const struct segment_cursor *c, uint64_t key)
+{
+	const uint64_t *v = c->col[0];
+	unsigned n = c->n;
+	while (n > 1) {
+		const unsigned half = n / 2;
+		v += half * (size_t)(v[half - 1] < key);
+		n -= half;
+	}
+	return (unsigned)(v - c->col[0]) + (*v < key);
+}
+
 /* segment_find() in one block. */
 static enum ceir_err find_in(struct segment_cursor *c, const struct segment *s, uint64_t block, const uint64_t *key, unsigned n_key)
 {
 	const enum ceir_err err = load(c, s, block, false);
 	if (err)
 		return err;
-	const unsigned from = row_find(c, 0, c->n, key, 1);
+	const unsigned from = first_row_find(c, key[0]);
 	unsigned to = from;
 	while (to < c->n && c->col[0][to] == key[0])
 		to++;
@@ -286,7 +287,7 @@ static enum ceir_err find_in(struct segment_cursor *c, const struct segment *s, 
 	const char *why = c->whole ? NULL : decode_others(s, c, from, to);
 	if (why)
 		return damaged(c, s, block, why);
-	const unsigned at = row_find(c, from, to, key, n_key);
+	const unsigned at = n_key > 1 ? row_find(c, from, to, key, n_key) : from;
 	if (at < to)
 		c->at = at;
 	return CEIR_OK;

@@ -61,6 +61,11 @@ static void block_verify(struct verify *v, struct segment_cursor *c, uint64_t bl
 		row_keys(c, i, keys, v->last);
 		v->has_last = true;
 	}
+	for (unsigned i = 0; i < c->n; i++)
+		if (!segment_may_have(s, c->col[0][i])) {
+			fault(v, block, "row %u is missing in the filter", i);
+			break;
+		}
 	if (block == 0 && row_compare(c, 0, s->info.first, keys) != 0)
 		fault(v, block, "the first row is not the one the footer names");
 	if (block + 1 == s->blocks && row_compare(c, c->n - 1, s->info.last, keys) != 0)

@@ -3,7 +3,7 @@
  *
  * Rows are encoded straight from the caller's columns, 128 at a time; only what is left over between calls is copied. Blocks gather in
  * a buffer that is written when it is full, and the kernel is told to begin with the disk at once, so that the sync at the end
- * has little left to wait for. The index is all that grows: 12 bytes a block.
+ * has little left to wait for. The index is all that grows: 12 bytes a block; and, up to 8 MiB, what becomes the filter.
  */
 #include "segment/segment_internal.h"
 
@@ -32,7 +32,8 @@ struct segment_writer {
 	uint64_t *group;                /* where each group begins */
 	uint64_t group_room;
 	uint64_t first_key[SEGMENT_COLUMNS], last_key[SEGMENT_COLUMNS];
-	uint32_t header_crc, index_crc;
+	uint32_t header_crc, index_crc, filter_lines;
+	struct filter_maker filter;
 	struct column_coder coder[SEGMENT_COLUMNS];
 	unsigned staged;                /* rows that do not fill a block yet */
 	uint64_t stage[SEGMENT_COLUMNS][SEGMENT_BLOCK];
@@ -52,6 +53,7 @@ static void writer_free(struct segment_writer *w, bool remove_file)
 		free(w->coder[c].sample);
 		dictionary_free(w->coder[c].dictionary);
 	}
+	filter_drop(&w->filter);
 	free(w->path);
 	free(w->buffer);
 	free(w->first);
@@ -71,7 +73,7 @@ static void header_put(struct segment_writer *w)
 	uint8_t *h = w->buffer;
 	memset(h, 0, SEGMENT_HEADER_BYTES);
 	memcpy(h, SEGMENT_MAGIC, 8);
-	store32(h + 8, SEGMENT_VERSION);
+	store32(h + 8, w->schema.filter ? SEGMENT_VERSION_FILTER : SEGMENT_VERSION);
 	store32(h + 12, w->schema.kind);
 	h[16] = (uint8_t)w->schema.columns;
 	h[17] = (uint8_t)w->schema.keys;
@@ -109,6 +111,7 @@ enum ceir_err segment_writer_new(const char *path, const struct segment_schema *
 	w->fd = -1;
 	w->schema = *schema;
 	w->coder[0].first = true;
+	w->filter.wanted = schema->filter;
 	if (!writer_alloc(w, path)) {
 		writer_free(w, false);
 		return CEIR_ENOMEM;
@@ -315,6 +318,7 @@ enum ceir_err segment_writer_add(struct segment_writer *w, const struct segment_
 			w->first_key[c] = rows->col[c][0];
 		w->last_key[c] = rows->col[c][rows->n - 1];
 	}
+	filter_add(&w->filter, rows->col[0], rows->n);
 	for (size_t i = 0; i < rows->n;) {
 		const size_t left = rows->n - i;
 		unsigned n = SEGMENT_BLOCK;
@@ -356,6 +360,15 @@ static void index_put32(struct segment_writer *w, uint32_t v)
 	w->buffered += 4;
 }
 
+static void filter_put(struct segment_writer *w)
+{
+	uint8_t *const bytes = filter_make(&w->filter, &w->filter_lines);
+
+	for (size_t i = 0; i < (size_t)w->filter_lines * SEGMENT_FILTER_LINE; i += 8)
+		index_put64(w, load64(bytes + i));
+	free(bytes);
+}
+
 static void index_put(struct segment_writer *w)
 {
 	for (uint64_t b = 0; b < w->blocks; b += SEGMENT_GROUP) {
@@ -371,6 +384,7 @@ static void index_put(struct segment_writer *w)
 		for (uint32_t i = 0; d && i < d->n; i++)
 			index_put64(w, d->value[i] << d->shift);
 	}
+	filter_put(w);
 }
 
 static void footer_put(struct segment_writer *w, uint64_t index)
@@ -393,6 +407,7 @@ static void footer_put(struct segment_writer *w, uint64_t index)
 	}
 	store32(f + FOOTER_HEADER_CRC, w->header_crc);
 	store32(f + FOOTER_INDEX_CRC, w->index_crc);
+	store32(f + FOOTER_FILTER, w->filter_lines);
 	store32(f + SEGMENT_FOOTER_CRC, crc32c(0, f, SEGMENT_FOOTER_CRC));
 	memcpy(f + FOOTER_MAGIC, SEGMENT_END_MAGIC, 8);
 	w->buffered += SEGMENT_FOOTER_BYTES;

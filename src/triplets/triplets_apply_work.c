@@ -147,8 +147,10 @@ static enum ceir_err merge_small(struct worker *w, struct triplets_view *v)
 
 	while (!merge_ended(m) && !err) {
 		struct row row, known = {0};
-		bool stored, memory;
+		bool stored, memory = true;
 		err = merge_take(m);
+		if (!err && !merge_ended(m))
+			view_hint(v, merge_top(m)->key[0], false);
 		if (!err)
 			err = combine_rows(&w->combiner, m->group, m->n_group, &row);
 		if (!err)

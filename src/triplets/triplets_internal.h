@@ -78,8 +78,8 @@ struct memory {
 	uint64_t (*pairs[2])[2];   /* of rows that are in no segment: (IMSI, IMEI) and (MSISDN, IMSI), distinct */
 	char *extra;               /* what rows point to */
 	size_t extra_bytes;
-	uint64_t *filter;          /* a bit per hash of an IMEI: clear when no row has it */
-	unsigned filter_shift;
+	uint64_t *filter;          /* three bits of one word by the hash of an IMEI: not all set when no row has it */
+	unsigned filter_shift;     /* what is left of a hash is the word */
 	size_t bytes;              /* of all of it */
 };
 
@@ -92,6 +92,8 @@ struct memory *memory_new(const struct row *rows, const bool *fresh, size_t n, u
 struct memory *memory_join(const struct memory *a, const struct memory *b, struct combiner *c);
 void memory_unref(struct memory *m);
 bool memory_may_have(const struct memory *m, uint64_t imei);
+/* maybe[i] is set when memory_may_have() of the IMEI of rows[i], else left as it is: many at a time cost a fraction. */
+void memory_may_have_rows(const struct memory *m, const struct row *rows, size_t n, bool *maybe);
 /* Index of the first row that is not below the key (a prefix counts as the lowest key that begins with it). */
 size_t memory_seek(const struct memory *m, const uint64_t *key, unsigned n_key);
 
@@ -294,6 +296,7 @@ struct sink {
 	struct triplets *t;
 	unsigned tree;
 	uint64_t file;
+	bool is_run;                   /* of a staged delivery; set by whoever made the sink */
 	struct segment_writer *writer; /* NULL until the first row */
 	size_t n;
 	bool has_extra;
@@ -379,11 +382,17 @@ struct triplets_view {
 };
 
 /*
- * What is known of exactly this triplet. stored: in segments; memory: in memory. *out: both joined, when either is set; its
- * extra is good until the view is used again. Keys asked for in order are the cheapest.
+ * What is known of exactly this triplet. *stored: it is in segments. *memory, before: whether it may be in memory, else the runs there
+ * are not looked at; afterwards: it is. *out: both joined, when either is set; its extra is good until the view is used again. Keys
+ * asked for in order are the cheapest.
  */
 enum ceir_err view_probe(struct triplets_view *v, const uint64_t key[TRIPLETS_KEYS], bool *stored, bool *memory,
 	struct row *out) CEIR_MUST_USE;
+/*
+ * Begins to fetch what view_probe() of a triplet of this IMEI will read of the blocks, or (index) of the indexes, and does not wait for
+ * it. The blocks are found faster when the indexes were fetched before.
+ */
+void view_hint(const struct triplets_view *v, uint64_t imei, bool index);
 enum ceir_err view_cursor(struct triplets_view *v, unsigned tree, size_t i, struct segment_cursor **c) CEIR_MUST_USE;
 /* triplets_split() of any parts: of tree 0 in a and b (NULL: none) and of the runs of a version (NULL: none). */
 void parts_split(const struct parts *a, const struct parts *b, const struct version *memory, unsigned n, uint64_t *bounds);

@@ -1,6 +1,6 @@
 /*
- * triplets_lookup.c - views, and looking up by IMEI, IMSI and MSISDN. Only segments whose range has the key are asked, and only runs
- * in memory whose filter does not rule it out; what several of them know of one triplet is joined.
+ * triplets_lookup.c - views, and looking up by IMEI, IMSI and MSISDN. Only segments whose range has the key are asked, and of
+ * those and of runs in memory only where no filter rules it out; what several of them know of one triplet is joined.
  */
 #include "triplets/triplets_internal.h"
 
@@ -65,9 +65,10 @@ enum ceir_err view_cursor(struct triplets_view *v, unsigned tree, size_t i, stru
 	return CEIR_OK;
 }
 
+/* Whether the segment may have rows that begin with the key. */
 static bool covers(const struct part *p, uint64_t key)
 {
-	return p->info.rows && key >= p->info.first[0] && key <= p->info.last[0];
+	return p->info.rows && key >= p->info.first[0] && key <= p->info.last[0] && segment_may_have(p->segment, key);
 }
 
 /* The first segment that has the key in its range is asked at once; the blocks of the others come into the cache meanwhile. */
@@ -252,6 +253,37 @@ enum ceir_err triplets_by_msisdn(struct triplets_view *v, uint64_t msisdn, uint3
 
 /* ---- one triplet ------------------------------------------------------------------------------------------------- */
 
+void view_hint(const struct triplets_view *v, uint64_t imei, bool index)
+{
+	const struct parts *parts = &v->version->trees[TREE_TRIPLETS];
+
+	for (size_t i = 0; i < parts->n; i++) {
+		if (!covers(parts->v[i], imei))
+			continue;
+		if (index)
+			segment_hint_index(parts->v[i]->segment, imei);
+		else
+			segment_hint(parts->v[i]->segment, imei);
+	}
+}
+
+/* The triplet in the runs in memory, to the group of v->rows; whether any has it. */
+static bool probe_memory(struct triplets_view *v, const uint64_t key[TRIPLETS_KEYS])
+{
+	struct merge *m = &v->rows;
+	const unsigned before = m->n_group;
+
+	for (size_t i = 0; i < v->version->n_runs; i++) {
+		const struct memory *run = v->version->runs[i];
+		if (!memory_may_have(run, key[0]))
+			continue;
+		size_t at = memory_seek(run, key, TRIPLETS_KEYS);
+		if (at < run->n && memcmp(run->rows[at].key, key, sizeof(run->rows[at].key)) == 0)
+			m->group[m->n_group++] = run->rows[at];
+	}
+	return m->n_group > before;
+}
+
 enum ceir_err view_probe(struct triplets_view *v, const uint64_t key[TRIPLETS_KEYS], bool *stored, bool *memory, struct row *out)
 {
 	const struct parts *parts = &v->version->trees[TREE_TRIPLETS];
@@ -259,9 +291,8 @@ enum ceir_err view_probe(struct triplets_view *v, const uint64_t key[TRIPLETS_KE
 	enum ceir_err err = m->sources ? CEIR_OK : merge_init(m, (unsigned)(parts->n + v->version->n_runs));
 	struct source s;
 
-	*stored = *memory = false;
+	*stored = false;
 	m->n_group = 0;
-	hint_all(parts, key[0]);
 	for (size_t i = 0; i < parts->n && !err; i++) {
 		struct segment_cursor *c;
 		if (!covers(parts->v[i], key[0]))
@@ -274,16 +305,7 @@ enum ceir_err view_probe(struct triplets_view *v, const uint64_t key[TRIPLETS_KE
 			*stored = true;
 		}
 	}
-	for (size_t i = 0; i < v->version->n_runs && !err; i++) {
-		const struct memory *run = v->version->runs[i];
-		if (!memory_may_have(run, key[0]))
-			continue;
-		size_t at = memory_seek(run, key, TRIPLETS_KEYS);
-		if (at < run->n && memcmp(run->rows[at].key, key, sizeof(run->rows[at].key)) == 0) {
-			m->group[m->n_group++] = run->rows[at];
-			*memory = true;
-		}
-	}
+	*memory = *memory && !err && probe_memory(v, key);
 	if (!err && m->n_group)
 		err = combine_rows(&v->combiner, m->group, m->n_group, out);
 	return err;

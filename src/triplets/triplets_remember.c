@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define SMALL 200           /* fewer are sorted without scratch memory */
+#define AHEAD 4             /* rows: how long before it is looked up a row's block is fetched; its piece of the index as long before that */
 #define JOIN_PART 8         /* runs of more rows than this part of a generation are left as they are */
 
 static int row_order(const void *a, const void *b)
@@ -37,15 +38,15 @@ struct found {
 	bool stored, memory, returned;
 };
 
-/* One key: rows[0..n-1] from the batches, joined in *joined. */
-static enum ceir_err look(struct triplets *t, struct triplets_view *v, const struct row *joined, struct found *f)
+/* One key, joined from the batches. maybe: runs in memory may have its IMEI. */
+static enum ceir_err look(struct triplets *t, struct triplets_view *v, const struct row *joined, bool maybe, struct found *f)
 {
 	struct row known = {0};
 	struct row key = *joined;
 
 	*f = (struct found){0};
 	/* In memory, and not long ago: then it is neither new nor back. */
-	for (size_t i = v->version->n_runs; i-- > 0;) {
+	for (size_t i = maybe ? v->version->n_runs : 0; i-- > 0;) {
 		const struct memory *m = v->version->runs[i];
 		if (!memory_may_have(m, key.key[0]))
 			continue;
@@ -56,8 +57,7 @@ static enum ceir_err look(struct triplets *t, struct triplets_view *v, const str
 		if (key.episode_s <= m->rows[at].last_s || key.episode_s - m->rows[at].last_s <= t->gap_s)
 			return CEIR_OK;
 	}
-	bool memory;
-	enum ceir_err err = view_probe(v, key.key, &f->stored, &memory, &known);
+	enum ceir_err err = view_probe(v, key.key, &f->stored, &f->memory, &known);
 	if (!err && (f->stored || f->memory))
 		f->returned = key.episode_s > known.last_s && key.episode_s - known.last_s > t->gap_s;
 	return err;
@@ -79,7 +79,19 @@ static void keep_extra(struct joining *j, struct row *row)
 	j->n += row->extra.n;
 }
 
-/* Joins rows of equal keys in place, and tells which are fresh. *n becomes the number of distinct ones. */
+/* Row i is looked up now; what the disk has of some rows behind it comes into the cache meanwhile. */
+static void hint_ahead(const struct triplets_view *v, const struct row *rows, size_t i, size_t n)
+{
+	if (i + 2 * AHEAD < n)
+		view_hint(v, rows[i + 2 * AHEAD].key[0], true);
+	if (i + AHEAD < n)
+		view_hint(v, rows[i + AHEAD].key[0], false);
+}
+
+/*
+ * Joins rows of equal keys in place, and tells which are fresh. *n becomes the number of distinct ones. fresh[i], before: memory may have
+ * the IMEI of row i.
+ */
 static enum ceir_err join_rows(struct triplets *t, struct triplets_view *v, struct row *rows, bool *fresh, size_t *n, struct joining *j,
 	const struct touched_rows *touched)
 {
@@ -91,11 +103,13 @@ static enum ceir_err join_rows(struct triplets *t, struct triplets_view *v, stru
 	for (size_t i = 0, end; i < *n && !err; i = end) {
 		struct row joined;
 		struct found f = {0};
+		hint_ahead(v, rows, i, *n);
+		bool is_maybe = fresh[i];
 		for (end = i + 1; end < *n && row_cmp(&rows[i], &rows[end]) == 0;)
 			end++;
 		err = combine_rows(&c, rows + i, end - i, &joined);
 		if (!err)
-			err = look(t, v, &joined, &f);
+			err = look(t, v, &joined, is_maybe, &f);
 		if (err == CEIR_ECORRUPT || err == CEIR_EIO) {
 			/* A damaged block (the log names it) must not keep sightings out: the row counts as new. */
 			f = (struct found){0};
@@ -156,6 +170,8 @@ enum ceir_err triplets_remember(struct triplets *t, struct row *rows, size_t n, 
 	struct memory *m = NULL;
 	if (!j.extra || !fresh || !v)
 		err = CEIR_ENOMEM;
+	for (size_t i = 0; !err && i < v->version->n_runs; i++)
+		memory_may_have_rows(v->version->runs[i], rows, n, fresh);
 	if (!err)
 		err = join_rows(t, v, rows, fresh, &n, &j, touched);
 	if (!err) {

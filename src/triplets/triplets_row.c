@@ -10,9 +10,9 @@
 #include <stdlib.h>
 
 const struct segment_schema triplets_schemas[TREES] = {
-	[TREE_TRIPLETS] = {.kind = 0x31505254u, .columns = COLS, .keys = TRIPLETS_KEYS, .extra = true},
-	[TREE_IMSI] = {.kind = 0x32505254u, .columns = 2, .keys = 2, .extra = false},
-	[TREE_MSISDN] = {.kind = 0x33505254u, .columns = 2, .keys = 2, .extra = false},
+	[TREE_TRIPLETS] = {.kind = 0x31505254u, .columns = COLS, .keys = TRIPLETS_KEYS, .extra = true, .filter = true},
+	[TREE_IMSI] = {.kind = 0x32505254u, .columns = 2, .keys = 2, .extra = false, .filter = true},
+	[TREE_MSISDN] = {.kind = 0x33505254u, .columns = 2, .keys = 2, .extra = false, .filter = true},
 };
 
 void combiner_init(struct combiner *c, uint32_t gap_s, uint32_t forget_s)

@@ -171,6 +171,8 @@ static enum ceir_err write_run(struct triplets_intake *in, struct buffer *b, uns
 	struct sink *s = sink_new(in->t, TREE_TRIPLETS);
 	enum ceir_err err = s ? CEIR_OK : CEIR_ENOMEM;
 
+	if (s)
+		s->is_run = true;
 	combiner_init(&c, in->t->gap_s, 0);
 	if (!err && in->scratch_bytes < b->n * b->size) {
 		free(in->scratch);

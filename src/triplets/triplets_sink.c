@@ -13,6 +13,7 @@ struct sink *sink_new(struct triplets *t, unsigned tree)
 	s->t = t;
 	s->tree = tree;
 	s->file = 0;
+	s->is_run = false;
 	s->writer = NULL;
 	s->n = s->n_bytes = 0;
 	s->has_extra = false;
@@ -38,7 +39,9 @@ enum ceir_err sink_flush(struct sink *s)
 		char path[TRIPLETS_PATH_MAX];
 		s->file = triplets_new_file(s->t);
 		file_path(s->t->dir, s->file, "seg", path);
-		err = segment_writer_new(path, &triplets_schemas[s->tree], &s->writer);
+		struct segment_schema schema = triplets_schemas[s->tree];
+		schema.filter = schema.filter && !s->is_run; /* nothing is looked up in a run */
+		err = segment_writer_new(path, &schema, &s->writer);
 	}
 	for (unsigned c = 0; c < triplets_schemas[s->tree].columns; c++)
 		rows.col[c] = s->col[c];

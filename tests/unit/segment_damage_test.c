@@ -20,10 +20,10 @@ static void count_line(void *ctx, const char *line)
 	++*(unsigned *)ctx;
 }
 
-/* A small file with everything in it: deltas, offsets, exceptions, a constant, own bytes, a block that is not full. */
+/* A small file with everything in it: deltas, offsets, exceptions, a constant, own bytes, a block that is not full, a filter. */
 static void file_make(struct model *m, struct buf *file)
 {
-	const struct segment_schema schema = {.kind = 9, .columns = 4, .keys = 2, .extra = true};
+	const struct segment_schema schema = {.kind = 9, .columns = 4, .keys = 2, .extra = true, .filter = true};
 	const size_t n = 300;
 	struct segment_info info;
 	*m = (struct model){.schema = schema, .n = n};
@@ -231,6 +231,91 @@ static void finds_believe_no_damaged_block(void **state)
 	model_free(&m);
 }
 
+/*
+ * What a find has checked once it does not check again while the file is open; whoever reads in order, and verify, do. A block that was
+ * damaged when it was first asked for stays so.
+ */
+static void finds_check_once(void **state)
+{
+	(void)state;
+	struct model m;
+	struct buf file;
+	struct segment *s;
+	unsigned lines = 0;
+	file_make(&m, &file);
+	assert_int_equal(segment_open_bytes(file.p, file.n, "sound", &m.schema, &s), CEIR_OK);
+	struct segment_cursor a = {.segment = NULL}, b = {.segment = NULL}, d = {.segment = NULL}, e = {.segment = NULL};
+	const uint64_t key[2] = {m.col[0][200], m.col[1][200]}, other[2] = {m.col[0][10], m.col[1][10]};
+	assert_int_equal(segment_find(&a, s, key, 2), CEIR_OK);
+	/* The CRC itself, so that only a check can notice. */
+	file.p[segment_start(s, 0)] ^= 1;
+	file.p[segment_start(s, 1)] ^= 1;
+	assert_int_equal(segment_find(&b, s, key, 2), CEIR_OK);
+	assert_true(b.at < b.n && b.col[3][b.at] == 77);
+	assert_int_equal(segment_seek(&d, s, key, 2), CEIR_ECORRUPT);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(segment_find(&e, s, other, 2), CEIR_ECORRUPT);
+	assert_int_equal(segment_verify(s, count_line, &lines), CEIR_ECORRUPT);
+	assert_int_equal(lines, 2);
+	segment_close(s);
+	buf_free(&file);
+	model_free(&m);
+}
+
+/* A filter that does not have what the rows have would hide them: verify says so. A filter where none can be is refused. */
+static void filters_are_verified(void **state)
+{
+	(void)state;
+	struct model m;
+	struct buf file;
+	struct segment *s;
+	file_make(&m, &file);
+	assert_int_equal(segment_open_bytes(file.p, file.n, "sound", &m.schema, &s), CEIR_OK);
+	assert_int_equal(s->filter_lines, 3); /* 150 values of a byte each */
+	const size_t at = (size_t)(s->filter - s->map);
+	segment_close(s);
+	for (size_t i = 0; i < 3 * SEGMENT_FILTER_LINE; i++)
+		for (unsigned bit = 0; bit < 8; bit++) {
+			if (!((uint8_t)file.p[at + i] >> bit & 1))
+				continue;
+			file.p[at + i] = (char)(file.p[at + i] ^ 1 << bit);
+			reseal((uint8_t *)file.p, file.n);
+			assert_true(is_found(file.p, file.n, &m.schema));
+			file.p[at + i] = (char)(file.p[at + i] ^ 1 << bit);
+		}
+	reseal((uint8_t *)file.p, file.n);
+	assert_false(is_found(file.p, file.n, &m.schema));
+	file.p[8] = SEGMENT_VERSION;
+	reseal((uint8_t *)file.p, file.n);
+	assert_int_equal(segment_open_bytes(file.p, file.n, "version 1", &m.schema, &s), CEIR_ECORRUPT);
+	buf_free(&file);
+	model_free(&m);
+}
+
+/* The same of numbers that are added eight at a time. */
+static void falling_small_deltas_are_refused(void **state)
+{
+	(void)state;
+	uint8_t bytes[64 + PACK_SLACK] = {SEGMENT_DELTAS, 8, 0};
+	uint64_t out[SEGMENT_BLOCK], sum = 0;
+	for (unsigned i = 1; i < 20; i++)
+		sum += bytes[2 + i] = (uint8_t)(i * 13);
+	for (unsigned i = 0; i < 3; i++) { /* up to 2^64 - 1; one more; the first one is not 0 */
+		const struct column_form form = {.base = i == 2 ? 5 : UINT64_MAX - sum + i};
+		bytes[2] = i == 2;
+		const uint8_t *end = column_decode(&form, true, bytes, bytes + 22, 20, out);
+		if (i > 0) {
+			assert_null(end);
+			continue;
+		}
+		assert_ptr_equal(end, bytes + 22);
+		uint64_t row = form.base;
+		for (unsigned r = 0; r < 20; r++)
+			assert_int_equal(out[r], row += bytes[2 + r]);
+		assert_int_equal(row, UINT64_MAX);
+	}
+}
+
 /* Deltas that go past 2^64 would be rows out of order in the column that is searched. */
 static void falling_deltas_are_refused(void **state)
 {
@@ -326,6 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(every_byte_counts), cmocka_unit_test(every_length_counts),
 		cmocka_unit_test(another_schema_is_refused), cmocka_unit_test(good_blocks_are_served),
 		cmocka_unit_test(finds_believe_no_damaged_block), cmocka_unit_test(falling_deltas_are_refused),
+		cmocka_unit_test(finds_check_once), cmocka_unit_test(filters_are_verified), cmocka_unit_test(falling_small_deltas_are_refused),
 		cmocka_unit_test(honest_crcs_of_dishonest_bytes), cmocka_unit_test(order_is_verified), cmocka_unit_test(writing_fails)};
 	/* Thousands of lines about damage that is meant. */
 	FILE *nowhere = fopen("/dev/null", "w");

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -118,8 +119,85 @@ static void by_hand(void **state)
 	segment_close(s);
 }
 
+/* The filter of segment_format.h, computed from what stands there. */
+static void filter_meant(const uint64_t *v, size_t n, uint32_t lines, uint8_t *out)
+{
+	memset(out, 0, (size_t)lines * 64);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = v[i] ^ v[i] >> 32;
+		x = x * UINT64_C(0x9e3779b97f4a7c15);
+		x = x ^ x >> 29;
+		const uint64_t h = (x * UINT64_C(0xbf58476d1ce4e5b9)) >> 32, q = (h * UINT64_C(0x94d049bb133111eb)) >> 28;
+		uint8_t *line = out + h * lines / (UINT64_C(1) << 32) * 64;
+		for (unsigned k = 0; k < 4; k++) {
+			const unsigned bit = (unsigned)(q >> 9 * k) % 512;
+			line[bit / 8] = (uint8_t)(line[bit / 8] | 1 << bit % 8);
+		}
+	}
+}
+
+/* A file of version 2 is one of version 1 with a filter between dictionaries and footer. */
+static void filter_by_hand(void **state)
+{
+	(void)state;
+	const struct segment_schema schema = {.kind = 0x1234, .columns = 5, .keys = 2, .extra = true};
+	const size_t footer = sizeof file - SEGMENT_FOOTER_BYTES;
+	uint8_t bytes[sizeof file + 2 * 64];
+	uint64_t v[65];
+	struct segment *s;
+	unsigned absent = 0;
+
+	for (uint64_t i = 0; i < 65; i++)
+		v[i] = meant(0, i * 2);
+	memcpy(bytes, file, footer);
+	bytes[8] = 2;
+	store32(bytes + 60, crc32c(0, bytes, 60));
+	filter_meant(v, 65, 2, bytes + footer);
+	uint8_t *const f = bytes + footer + 128;
+	memcpy(f, file + footer, SEGMENT_FOOTER_BYTES);
+	const size_t index = load64(f + 16);
+	store64(f + 24, sizeof bytes);
+	store32(f + 328, load32(bytes + 60));
+	store32(f + 332, crc32c(0, bytes + index, (size_t)(f - bytes) - index));
+	store32(f + 336, 2);
+	store32(f + 340, crc32c(0, f, 340));
+	assert_int_equal(segment_open_bytes(bytes, sizeof bytes, "by hand", &schema, &s), CEIR_OK);
+	assert_int_equal(segment_verify(s, fail_line, NULL), CEIR_OK);
+	for (uint64_t i = 0; i < 131; i++)
+		assert_true(segment_may_have(s, meant(0, i)));
+	for (uint64_t i = 0; i < 100; i++)
+		absent += !segment_may_have(s, 2000 + i);
+	assert_true(absent > 80);
+	segment_close(s);
+	/* Without a filter everything may be there. */
+	assert_int_equal(segment_open_bytes(file, sizeof file, "by hand", &schema, &s), CEIR_OK);
+	assert_true(segment_may_have(s, 2000) && segment_may_have(s, 0));
+	segment_close(s);
+}
+
+/* What is written is the filter that is meant. */
+static void filter_written(void **state)
+{
+	(void)state;
+	uint64_t v[1000];
+	struct filter_maker maker = {.wanted = true};
+	uint32_t lines;
+	uint8_t wanted[16 * 64];
+
+	for (uint64_t i = 0; i < 1000; i++)
+		v[i] = i < 10 ? i : i * i * UINT64_C(0x123456789ab);
+	for (size_t i = 0; i < 1000; i += 100)
+		filter_add(&maker, v + i, 100);
+	uint8_t *bytes = filter_make(&maker, &lines);
+	assert_int_equal(lines, 16);
+	filter_meant(v, 1000, lines, wanted);
+	assert_memory_equal(bytes, wanted, sizeof wanted);
+	free(bytes);
+	filter_drop(&maker);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(by_hand)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(by_hand), cmocka_unit_test(filter_by_hand), cmocka_unit_test(filter_written)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

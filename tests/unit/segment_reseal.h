@@ -31,7 +31,7 @@ static inline void reseal(uint8_t *p, size_t n)
 	uint8_t *f = p + n - SEGMENT_FOOTER_BYTES;
 	const uint64_t index = load64(f + FOOTER_INDEX), blocks = load64(f + FOOTER_BLOCKS), room = n - SEGMENT_FOOTER_BYTES;
 	memcpy(p, SEGMENT_MAGIC, 8);
-	store32(p + 8, SEGMENT_VERSION);
+	store32(p + 8, p[8] == SEGMENT_VERSION_FILTER ? SEGMENT_VERSION_FILTER : SEGMENT_VERSION);
 	store32(p + SEGMENT_HEADER_CRC, crc32c(0, p, SEGMENT_HEADER_CRC));
 	if (index >= SEGMENT_HEADER_BYTES && index <= room) {
 		if (blocks <= (room - index) / (8 + 4 + SEGMENT_GROUP_BYTES))

@@ -175,6 +175,24 @@ static void splits(const struct model *m, const struct segment *s)
 	}
 }
 
+/* All that is there may be there; of what is not, few, if there is a filter. */
+static void filter_answers(const struct model *m, const struct segment *s)
+{
+	unsigned wrong = 0, asked = 0;
+	assert_int_equal(s->filter_lines > 0, m->schema.filter && m->n > 0);
+	for (size_t row = 0; row < m->n; row++)
+		assert_true(segment_may_have(s, m->col[0][row]));
+	for (unsigned i = 0; i < 2000; i++) {
+		const uint64_t v = random64();
+		const size_t row = m->n ? model_find(m, &v, 1) : 0;
+		if (row < m->n && m->col[0][row] == v)
+			continue;
+		asked++;
+		wrong += segment_may_have(s, v);
+	}
+	assert_true(s->filter_lines ? wrong <= asked / 12 : wrong == asked);
+}
+
 static void round_trip(const struct model *m, size_t step, unsigned n_seeks)
 {
 	struct segment_info written;
@@ -185,6 +203,7 @@ static void round_trip(const struct model *m, size_t step, unsigned n_seeks)
 	finds(m, s, n_seeks);
 	finds_at_edges(m, s);
 	splits(m, s);
+	filter_answers(m, s);
 	assert_int_equal(segment_verify(s, nothing_to_report, NULL), CEIR_OK);
 	segment_close(s);
 }
@@ -195,6 +214,7 @@ static void random_schema(struct segment_schema *schema)
 	schema->columns = 1 + (unsigned)random_below(SEGMENT_COLUMNS);
 	schema->keys = 1 + (unsigned)random_below(schema->columns);
 	schema->extra = random_below(2);
+	schema->filter = random_below(2);
 }
 
 static void random_rows(void **state)
@@ -216,7 +236,7 @@ static void many_rows(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 8; i++) {
-		struct segment_schema schema = {.kind = 7, .columns = 5, .keys = 1 + i % 3, .extra = i == 3};
+		struct segment_schema schema = {.kind = 7, .columns = 5, .keys = 1 + i % 3, .extra = i == 3, .filter = i > 4};
 		struct model m;
 		model_make(&m, &schema, 150000);
 		round_trip(&m, 20000, 5000);
@@ -251,6 +271,60 @@ static void dictionary_pays(void **state)
 	assert_true(info.bytes < n * 38 / 8);
 	segment_close(s);
 	model_free(&m);
+}
+
+/* A filter holds so many values; one more, and there is none. Rows that begin alike are one value. */
+static void filter_has_an_end(void **state)
+{
+	(void)state;
+	const struct segment_schema schema = {.kind = 1, .columns = 2, .keys = 2, .filter = true};
+	uint64_t first[4096], second[4096];
+	const struct segment_rows rows = {.n = CEIR_COUNT(first), .col = {first, second}};
+	for (unsigned more = 0; more < 2; more++) {
+		struct segment_writer *w;
+		struct segment_info info;
+		struct segment *s;
+		(void)unlink(path);
+		assert_int_equal(segment_writer_new(path, &schema, &w), CEIR_OK);
+		const uint64_t n = SEGMENT_FILTER_MAX + more; /* values, the last one many times */
+		for (uint64_t at = 0; at < n + 4096; at += 4096) {
+			for (uint64_t i = 0; i < 4096; i++) {
+				first[i] = at + i < n ? at + i : n - 1;
+				second[i] = at + i;
+			}
+			assert_int_equal(segment_writer_add(w, &rows), CEIR_OK);
+		}
+		assert_int_equal(segment_writer_finish(w, &info), CEIR_OK);
+		assert_int_equal(segment_open(path, &schema, &s), CEIR_OK);
+		assert_int_equal(s->filter_lines, more ? 0 : SEGMENT_FILTER_LINES_MAX);
+		assert_true(segment_may_have(s, 0) && segment_may_have(s, n - 1));
+		segment_close(s);
+	}
+}
+
+/* The index is searched for what is below the first key, beside every key, and at the very end of numbers. */
+static void index_at_edges(void **state)
+{
+	(void)state;
+	static const uint64_t counts[] = {1, 15, 16, 17, 255, 256, 257, 4095, 4096, 4097};
+	for (unsigned i = 0; i < CEIR_COUNT(counts); i++) {
+		const uint64_t blocks = counts[i];
+		uint8_t *const keys = malloc(blocks * 8), *const start = calloc(blocks, 4);
+		struct segment s = {.blocks = blocks, .first = keys, .start = start};
+		for (uint64_t b = 0; b < blocks; b++) /* in threes; the last one is the highest number there is */
+			store64(keys + b * 8, b + 1 < blocks ? 10 + b / 3 * 10 : UINT64_MAX);
+		assert_int_equal(index_build(&s), CEIR_OK);
+		for (uint64_t v = 0; v < blocks / 3 * 10 + 30; v++) {
+			const uint64_t below = v <= 10 ? 0 : (v - 1) / 10 * 3, with = v < 10 ? 0 : v / 10 * 3, rising = blocks - 1;
+			assert_int_equal(blocks_below(&s, v, false), below < rising ? below : rising);
+			assert_int_equal(blocks_below(&s, v, true), with < rising ? with : rising);
+		}
+		assert_int_equal(blocks_below(&s, UINT64_MAX, false), blocks - 1);
+		assert_int_equal(blocks_below(&s, UINT64_MAX, true), blocks);
+		index_free(&s);
+		free(keys);
+		free(start);
+	}
 }
 
 /* Values that come late, and more of them than a dictionary holds. */
@@ -477,6 +551,7 @@ static void packing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(packing), cmocka_unit_test(random_rows), cmocka_unit_test(many_rows),
+		cmocka_unit_test(filter_has_an_end), cmocka_unit_test(index_at_edges),
 		cmocka_unit_test(dictionary_pays), cmocka_unit_test(dictionary_overflows), cmocka_unit_test(hot_keys),
 		cmocka_unit_test(one_cursor_many_segments), cmocka_unit_test(unsorted_is_refused), cmocka_unit_test(own_bytes_are_limited),
 		cmocka_unit_test(files_are_not_overwritten), cmocka_unit_test(many_readers)};
