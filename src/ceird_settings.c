@@ -31,6 +31,8 @@ const struct setting CEIRD_SETTINGS[] = {
 		"Address and port of the HTTP service (HTTPS: deliveries, sightings, lists); port 0 takes a free one; empty: none."},
 	{"http.max_connections", SETTING_INT, "256", 1, 65536, "Connections at once; each has a thread."},
 	{"http.max_connections_address", SETTING_INT, "64", 1, 65536, "Connections at once from one address."},
+	{"http.max_waiting", SETTING_INT, "0", 0, 65536,
+		"Requests that wait for a list (wait=SECONDS) at once; more are answered without waiting; 0: half of http.max_connections."},
 	{"http.idle_timeout_s", SETTING_INT, "60", 1, DAY_S,
 		"Seconds without a request after which a connection is closed; also in which the head of a request, and a small body, must be "
 		"complete, and between two pieces of a delivery."},
@@ -172,6 +174,7 @@ static void settings_http(struct ceird_settings *s)
 		.ca = s->ca,
 		.max_connections = (unsigned)config_int(c, "http.max_connections"),
 		.max_connections_address = (unsigned)config_int(c, "http.max_connections_address"),
+		.max_waiting = (unsigned)config_int(c, "http.max_waiting"),
 		.idle_timeout_s = (unsigned)config_int(c, "http.idle_timeout_s"),
 		.max_body_bytes = (uint64_t)config_int(c, "http.max_body_bytes"),
 		.basic = config_bool(c, "http.basic"),

@@ -7,7 +7,8 @@
  *   GET  /v1/deliveries/ID/rejects                 report of what was not taken as it came, CSV
  *   POST /v1/sightings                             body: JSON or CSV; 200 and counts; under the same transaction id the same body counts once
  *   GET  /v1/lists                                 the list files that were made
- *   GET  /v1/lists/black|grey|exceptions|white[?since=SEQ][&format=csv|xml][&operator=]   the list, or what changed since SEQ
+ *   GET  /v1/lists/black|grey|exceptions|white[?since=SEQ[&wait=S]][&format=csv|xml][&operator=]   the list, or what changed since SEQ;
+ *                                                  with wait the answer waits until something has, or so many seconds
  *   GET  /v1/lists/black|.../ack                   its state: sequence numbers, acknowledged, lag
  *   PUT  /v1/lists/black|.../ack                   body: {"seq": N}
  *   GET  /v1/imeis/IMEI                            colour and reason of one IMEI
@@ -28,6 +29,7 @@ struct http_settings {
 	const char *listen;              /* "127.0.0.1:7743", "[::1]:7743"; port 0 takes a free one */
 	const char *cert, *key, *ca;     /* PEM files */
 	unsigned max_connections, max_connections_address;
+	unsigned max_waiting;            /* requests that wait for a list at once; 0: half of max_connections */
 	unsigned idle_timeout_s;         /* also in which a request's head, and a small body, must be complete */
 	uint64_t max_body_bytes;         /* of a small body: JSON, or CSV of sightings */
 	bool basic;                      /* passwords are taken; else only certificates */

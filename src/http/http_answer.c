@@ -213,7 +213,13 @@ static void put_headers(struct http_request *r, struct MHD_Response *m)
 		put_header(m, "Allow", a->allow);
 	if (a->status == 415 && r->route)
 		put_header(m, "Accept-Encoding", r->route->body == HTTP_DELIVERY ? "gzip, zstd, identity" : "identity");
-	if (a->status == 429 || a->status == 503)
+	if (r->preferred && !a->retry && a->status < 300) {
+		char applied[32];
+
+		snprintf(applied, sizeof applied, "wait=%u", r->wait_s);
+		put_header(m, "Preference-Applied", applied);
+	}
+	if (a->status == 429 || a->status == 503 || (a->retry && a->file.rows == 0))
 		put_header(m, "Retry-After", RETRY_S);
 	if (a->close || r->early || atomic_load_explicit(&r->server->stopping, memory_order_relaxed))
 		put_header(m, "Connection", "close");

@@ -72,6 +72,7 @@ struct http_answer {
 	const char *content_type;
 	bool close;                   /* the connection ends with it */
 	bool challenge;               /* 401: tell how to log in */
+	bool retry;                   /* not waited for: come again later */
 };
 
 struct http_request {
@@ -89,6 +90,8 @@ struct http_request {
 	struct reg_command command;
 	struct reg_query query;
 	struct reg_list_request list;
+	unsigned wait_s;              /* to wait for something new in the list; 0: answer at once */
+	bool preferred;               /* by Prefer (RFC 7240) */
 	struct str name;              /* of a check */
 	struct reg_detail detail;     /* of a refusal by this face */
 	unsigned refused_status;      /* what HTTP says of it; 0: by the code */
@@ -121,6 +124,16 @@ void http_refuse(struct http_request *r, unsigned status, enum reg_code code, co
 /* The route of method and path. NULL: none; *allow then says which methods the path has ("GET, HEAD"), NULL: no such path. */
 const struct http_route *http_route_find(
 	const char *method, const struct http_target *t, struct str parts[HTTP_SEGMENTS], const char **allow);
+
+/* ---- waiting for a list (http_wait.c) ------------------------------------------------------------------------------------ */
+
+#define HTTP_WAIT_S 60u              /* at most */
+
+/*
+ * Until the list has something new, r->wait_s are over, or the server stops. When too many wait already: not at all, and the answer says so.
+ * false: the client has gone away.
+ */
+bool http_wait(struct http_request *r);
 
 /* ---- who asks (http_login.c) ------------------------------------------------------------------------------------------ */
 
@@ -164,7 +177,7 @@ struct http_server {
 	pthread_cond_t changed;       /* a connection has gone, or the server stops */
 	bool ended;                   /* the watch is to end */
 	struct http_connection *connections;
-	unsigned n_connections, n_busy;
+	unsigned n_connections, n_busy, n_waiting;
 };
 
 #endif

@@ -218,6 +218,30 @@ struct str http_token(struct str value)
 	return str_trim(token);
 }
 
+/* RFC 7240 2: name, perhaps "=" and a token or quoted string, perhaps parameters; of several of a name the first counts. */
+unsigned http_prefer_wait(struct str list, unsigned max)
+{
+	struct str item, name;
+
+	while (str_cut(&list, ',', &item)) {
+		struct str value = http_token(item);
+		uint64_t n = 0;
+
+		if (!str_cut(&value, '=', &name))
+			continue;
+		name = str_trim(name);
+		if (name.n != 4 || strncasecmp(name.p, "wait", 4) != 0)
+			continue;
+		value = str_trim(value);
+		if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
+			value = (struct str){value.p + 1, value.n - 2};
+		enum ceir_err err = str_u64(value, UINT64_MAX, &n);
+
+		return err == CEIR_ERANGE || (!err && n > max) ? max : err ? 0 : (unsigned)n;
+	}
+	return 0;
+}
+
 /* RFC 9110 12.4.2: 0 to 1 with at most three decimals, in thousandths. CEIR_EINVAL. */
 static enum ceir_err weight_parse(struct str s, int *weight)
 {

@@ -273,6 +273,8 @@ static enum MHD_Result finish(struct http_request *r)
 		return http_send(r);
 	if (!r->command.refused && r->route->complete)
 		r->route->complete(r);
+	if (r->wait_s && !r->command.refused && !http_wait(r))
+		return MHD_NO;
 	execute(r);
 	return http_send(r);
 }

@@ -216,6 +216,21 @@ static void list_key(struct http_request *r, enum reg_verb verb)
 	put_value(r, &r->command.key, "id", r->parts[0]);
 }
 
+/* What the query says must be right; what is only preferred counts as far as it can. */
+static void take_wait(struct http_request *r)
+{
+	uint64_t seconds;
+
+	if (number(r, "wait", 1, HTTP_WAIT_S, &seconds)) {
+		r->wait_s = (unsigned)seconds;
+		if (!http_parameter_find(&r->target, "since"))
+			http_refuse(r, 0, REG_MISSING, "since", STR(""), N_("Who waits says since which sequence number"));
+	} else if (r->list.delta && !http_parameter_find(&r->target, "wait")) {
+		r->wait_s = http_prefer_wait(http_header(r, "Prefer"), HTTP_WAIT_S);
+		r->preferred = r->wait_s > 0;
+	}
+}
+
 static void list_info(struct http_request *r)
 {
 	uint64_t since = 0;
@@ -223,6 +238,7 @@ static void list_info(struct http_request *r)
 	list_key(r, REG_INFO);
 	r->list.delta = number(r, "since", 0, INT64_MAX, &since);
 	r->list.since = (int64_t)since;
+	take_wait(r);
 	take_format(r);
 	take_packing(r);
 	r->command.list = &r->list;
@@ -272,7 +288,7 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/deliveries/{}/rejects", {NULL}, HTTP_NO_BODY, delivery_rejects, NULL},
 	{"POST", "/v1/sightings", {NULL}, HTTP_SIGHTINGS, sightings_create, sightings_complete},
 	{"GET", "/v1/lists", {"limit", "cursor"}, HTTP_NO_BODY, list_query, NULL},
-	{"GET", "/v1/lists/{list}", {"since", "format", "operator"}, HTTP_NO_BODY, list_info, NULL},
+	{"GET", "/v1/lists/{list}", {"since", "wait", "format", "operator"}, HTTP_NO_BODY, list_info, NULL},
 	{"GET", "/v1/lists/{list}/ack", {"operator"}, HTTP_NO_BODY, list_state, NULL},
 	{"PUT", "/v1/lists/{list}/ack", {NULL}, HTTP_JSON, list_ack, list_ack_complete},
 	{"GET", "/v1/imeis/{}", {NULL}, HTTP_NO_BODY, imei_check, NULL},

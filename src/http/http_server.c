@@ -141,6 +141,8 @@ enum ceir_err http_server_new(const struct http_settings *settings, struct regis
 		return CEIR_ENOMEM;
 	s->settings = *settings;
 	s->registry = r;
+	if (!s->settings.max_waiting)
+		s->settings.max_waiting = settings->max_connections / 2;
 	s->fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	thread_cond_init(&s->changed);
@@ -207,6 +209,7 @@ void http_server_stop(struct http_server *s)
 	MHD_socket fd = MHD_INVALID_SOCKET;
 
 	atomic_store(&s->stopping, true);
+	reg_list_wake(s->registry);
 	if (s->daemon) {
 		fd = MHD_quiesce_daemon(s->daemon);
 		wait_for_requests(s);

@@ -245,6 +245,7 @@ struct reg_message {
 /* A delivery while it is received: unpacked, read and staged piece by piece, in constant memory. One thread. */
 struct reg_delivery;
 struct reg_session;
+struct registry;
 struct reg_delivery_start {
 	bool full;                      /* the whole subscriber base */
 	struct str id;                  /* the client's own name for it (header or ?id=), 1..64 printable; empty: none */
@@ -272,6 +273,18 @@ struct reg_list_request {
 	enum reg_list_format format;
 	enum reg_packing packing;
 };
+
+/*
+ * Waits until there is something new for who asks: c is a list:info with a delta in c->list. CEIR_OK: the delta has rows by now;
+ * CEIR_ETIMEOUT: wait_us have passed; CEIR_ECLOSED: enough(face) said so. It is asked some times a second and after reg_list_wake(), must
+ * be quick and must not call the door. Any other error: there is nothing to wait for (no right, no such list, operator or number); the
+ * command itself says why. Then, in each case, execute the command: waiting is no part of it, holds no reader of the database and is not
+ * audited. Looks when it begins, and when a file of this list was made (settings.lists_s; 0: nobody makes any). Not on the writer's thread.
+ */
+enum ceir_err reg_list_wait(struct reg_session *s, const struct reg_command *c, int64_t wait_us, bool (*enough)(void *face), void *face)
+	CEIR_MUST_USE;
+/* All who wait ask enough() now. Any thread. */
+void reg_list_wake(struct registry *r);
 
 /* A file as an answer. */
 struct reg_file {
@@ -303,9 +316,6 @@ struct reg_reply {
 };
 
 /* ---- the door ------------------------------------------------------------------------------------------------------ */
-
-struct registry;
-struct reg_session;
 
 struct reg_settings {
 	const char *dir;                 /* data folder: ceir.db and keys/ below it */

@@ -9,7 +9,7 @@
 
 /* ---- which operator, which list ---- */
 
-static uint8_t number_of(struct registry *r, struct str code)
+uint8_t reg_list_operator(struct registry *r, struct str code)
 {
 	struct reg_tables *t = reg_class_tables_take(r);
 	unsigned op = 1;
@@ -38,7 +38,7 @@ static bool operator_of(struct exec *x, struct str *code, enum ceir_err *err)
 	} else {
 		*code = named->text;
 	}
-	if (!code->n || !number_of(x->r, *code)) {
+	if (!code->n || !reg_list_operator(x->r, *code)) {
 		*err = reg_refuse(x, REG_NOT_FOUND, "operator", *code, N_("There is no such operator"));
 		return false;
 	}
@@ -210,7 +210,7 @@ static enum ceir_err make_file(struct exec *x, struct reg_list_job *job)
 static enum ceir_err info_file(struct exec *x, enum reg_list_kind kind, struct str code, int64_t seq)
 {
 	const struct reg_list_request *want = x->c->list;
-	struct reg_list_job job = {.r = x->r, .op = number_of(x->r, code), .kind = kind, .from = want->delta ? want->since : -1, .to = seq,
+	struct reg_list_job job = {.r = x->r, .op = reg_list_operator(x->r, code), .kind = kind, .from = want->delta ? want->since : -1, .to = seq,
 		.now_us = x->now_us, .format = (enum list_format)want->format, .packing = (enum list_packing)want->packing};
 
 	snprintf(job.code, sizeof job.code, "%.*s", (int)code.n, code.p);

@@ -36,6 +36,8 @@ struct reg_list_job {
 
 /* registry_list_make.c. Whole lists and deltas into one file. */
 enum ceir_err reg_list_make(const struct reg_list_job *job, const char *path, struct list_info *info);
+/* Would it have a row? Nothing is written. */
+enum ceir_err reg_list_any(const struct reg_list_job *job, bool *any);
 
 /* ---- registry_list_file.c: files made, found again, recorded ---- */
 
@@ -53,6 +55,8 @@ enum ceir_err reg_list_folder(const struct registry *r, const char *folder, cons
 void reg_list_file_name(const struct reg_list_job *job, char out[REG_LIST_NAME]);
 /* Makes job's file as .NAME.tmp in dir, synced with its folder; digest and signature. One at a time, others wait. */
 enum ceir_err reg_list_file_make(const char *dir, struct reg_list_file *f);
+/* Would job's file have a row? Takes its turn with those that are made. */
+enum ceir_err reg_list_file_any(const struct reg_list_job *job, bool *any);
 /* .NAME.tmp becomes NAME, durably. */
 enum ceir_err reg_list_file_show(const char *dir, const char *name);
 /* Its row of evidence; name as it is recorded. */
@@ -80,6 +84,8 @@ struct reg_lists {
 	bool stop;                    /* lock */
 	bool running;                 /* the thread was started */
 	pthread_t thread;
+	pthread_cond_t news;          /* a file with rows was made, or who waits is to look whether he still wants to */
+	uint64_t made[256][REG_LISTS]; /* lock; so many */
 	/* The thread's. */
 	int64_t done;                 /* up to here all outboxes have been served; -1: not yet known */
 	unsigned operators;           /* so many */
@@ -95,7 +101,8 @@ struct reg_list_pair {
 
 struct reg_list_make {
 	const struct reg_list_job *job;
-	struct list_writer *writer;
+	struct list_writer *writer;   /* NULL: the first row ends the making with CEIR_EEXIST */
+	bool any;                     /* there was a row */
 	struct reg_tables *tables;
 	const struct policy *policy;
 	struct triplets_view *view;
@@ -171,6 +178,11 @@ enum ceir_err reg_list_subscribers(struct reg_list_make *m, const struct reg_lis
 
 /* Is the subscriber reminded on a day behind `from` up to `to` of the block to come? */
 bool reg_list_notice(const struct policy_params *p, const struct policy_class *record, int32_t from, int32_t to);
+
+/* ---- registry_list.c, for those who wait ---- */
+
+/* The operator's number; 0: there is none. */
+uint8_t reg_list_operator(struct registry *r, struct str code);
 
 /* registry_list_delta.c */
 enum ceir_err reg_list_delta(struct reg_list_make *m);

@@ -125,6 +125,19 @@ enum ceir_err reg_list_file_make(const char *dir, struct reg_list_file *f)
 	return err;
 }
 
+enum ceir_err reg_list_file_any(const struct reg_list_job *asked, bool *any)
+{
+	struct reg_lists *l = asked->r->lists;
+	struct reg_list_job job = *asked;
+
+	pthread_mutex_lock(&l->making);
+	enum ceir_err err = set_times(&job);
+	if (!err)
+		err = reg_list_any(&job, any);
+	pthread_mutex_unlock(&l->making);
+	return err;
+}
+
 enum ceir_err reg_list_file_show(const char *dir, const char *name)
 {
 	char tmp[PATH + 128], path[PATH + 128];

@@ -213,7 +213,22 @@ static enum ceir_err open_make(struct reg_list_make *m, const char *path)
 	m->reader = verdicts_reader_new(job->r->verdicts);
 	if (!m->view || !m->reader)
 		return CEIR_ENOMEM;
-	return m->db ? list_writer_new(path, job->format, job->packing, &head, &m->writer) : CEIR_ESTORE;
+	if (!m->db)
+		return CEIR_ESTORE;
+	return path ? list_writer_new(path, job->format, job->packing, &head, &m->writer) : CEIR_OK;
+}
+
+static void close_make(struct reg_list_make *m)
+{
+	struct registry *r = m->job->r;
+
+	list_writer_drop(m->writer);
+	if (m->view)
+		triplets_view_free(m->view);
+	store_reader_done(r->store, m->db);
+	verdicts_reader_free(m->reader);
+	reg_tables_give(m->tables);
+	free(m->pairs);
 }
 
 enum ceir_err reg_list_make(const struct reg_list_job *job, const char *path, struct list_info *info)
@@ -225,12 +240,21 @@ enum ceir_err reg_list_make(const struct reg_list_job *job, const char *path, st
 		err = list_writer_finish(m.writer, info);
 		m.writer = NULL;
 	}
-	list_writer_drop(m.writer);
-	if (m.view)
-		triplets_view_free(m.view);
-	store_reader_done(job->r->store, m.db);
-	verdicts_reader_free(m.reader);
-	reg_tables_give(m.tables);
-	free(m.pairs);
+	close_make(&m);
+	return err;
+}
+
+enum ceir_err reg_list_any(const struct reg_list_job *job, bool *any)
+{
+	struct reg_list_make m = {.job = job};
+	enum ceir_err err = open_make(&m, NULL);
+
+	if (!err)
+		err = make(&m);
+	if (err == CEIR_EEXIST && m.any)
+		err = CEIR_OK;
+	if (!err)
+		*any = m.any;
+	close_make(&m);
 	return err;
 }

@@ -154,6 +154,15 @@ static enum ceir_err show(const char *dir, const char *name)
 	return reg_list_file_show(dir, name);
 }
 
+/* Who waits for this list looks again. */
+static void tell(struct reg_lists *l, uint8_t op, enum reg_list_kind kind)
+{
+	pthread_mutex_lock(&l->lock);
+	l->made[op][kind]++;
+	pthread_cond_broadcast(&l->news);
+	pthread_mutex_unlock(&l->lock);
+}
+
 /* A delta that says nothing is not kept; the next one then begins where this one would have. */
 static enum ceir_err serve_list(struct registry *r, const struct reg_list_job *job)
 {
@@ -179,8 +188,10 @@ static enum ceir_err serve_list(struct registry *r, const struct reg_list_job *j
 	if (!err)
 		err = show(dir, s.f.name);
 	snprintf(prefix, sizeof prefix, "%s-", reg_list_name(job->kind));
-	if (!err)
+	if (!err) {
 		reg_list_tidy(dir, prefix, r->settings.outbox_keep);
+		tell(r->lists, job->op, job->kind);
+	}
 	arena_free(arena);
 	return err;
 }
@@ -235,8 +246,10 @@ static enum ceir_err serve_operator(struct registry *r, const char *code, uint8_
 		struct reg_list_job job = {.r = r, .op = op, .kind = k, .to = upto, .now_us = clock_real_us(), .format = LIST_CSV, .packing = LIST_ZSTD};
 		struct mark mark = {.code = code, .kind = k};
 
-		if (k == REG_LIST_WHITE && !white)
+		if (k == REG_LIST_WHITE && !white) {
+			tell(r->lists, op, k); /* whether there is anything for who asks for it all the same, he finds out himself */
 			continue;
+		}
 		snprintf(job.code, sizeof job.code, "%s", code);
 		err = load_mark(r, &mark);
 		if (!err)
@@ -374,6 +387,7 @@ enum ceir_err reg_lists_open(struct registry *r)
 	pthread_mutex_init(&l->making, NULL);
 	pthread_mutex_init(&l->lock, NULL);
 	thread_cond_init(&l->wake);
+	thread_cond_init(&l->news);
 	l->done = -1;
 	r->lists = l;
 	err = reg_key_read(&r->settings, "keys/audit-sign.key", l->sign, sizeof l->sign);
@@ -399,6 +413,7 @@ void reg_lists_close(struct registry *r)
 	pthread_mutex_destroy(&l->making);
 	pthread_mutex_destroy(&l->lock);
 	pthread_cond_destroy(&l->wake);
+	pthread_cond_destroy(&l->news);
 	free(l);
 	r->lists = NULL;
 }

@@ -59,6 +59,13 @@ bool reg_list_has_genuine(const struct reg_list_state *s)
 
 /* ---- rows ---- */
 
+/* Who only asks whether there is any row need not see the second one. */
+static enum ceir_err put_row(struct reg_list_make *m, const struct str *fields)
+{
+	m->any = true;
+	return m->writer ? list_writer_row(m->writer, fields) : CEIR_EEXIST;
+}
+
 enum ceir_err reg_list_put(struct reg_list_make *m, uint64_t imei, uint64_t imsi, uint64_t msisdn, int32_t day, const char *reasons)
 {
 	char a[TRIPLET_IMEI_TEXT], b[16] = "", c[16] = "", d[DATE_MAX] = "";
@@ -84,7 +91,7 @@ enum ceir_err reg_list_put(struct reg_list_make *m, uint64_t imei, uint64_t imsi
 		fields[n++] = str_of(d);
 		fields[n++] = str_of(reasons);
 	}
-	return list_writer_row(m->writer, fields);
+	return put_row(m, fields);
 }
 
 /* "clone|clone|not-registered": the verdict's reason and the blocking conditions that match. */
@@ -134,7 +141,7 @@ enum ceir_err reg_list_put_tac(struct reg_list_make *m, struct tac tac, const ch
 	fields[n++] = str_of(digits);
 	fields[n++] = (struct str){NULL, 0};
 	fields[n++] = reason ? str_of(reason) : (struct str){NULL, 0};
-	return list_writer_row(m->writer, fields);
+	return put_row(m, fields);
 }
 
 /* ---- whose ---- */

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 
-from harness import (PERMIT, SANITIZED, SCREEN_IMEI, SLOW, TAC, Closed, Test, World, application_id, devices_xml,
+from harness import (PERMIT, SANITIZED, SCREEN_IMEI, SLOW, TAC, TIMEOUT, Closed, Test, World, application_id, devices_xml,
                      document, imei, main, object_command, position, rows)
 
 ROUNDS = {None: 50, "libtsan": 5}.get(SANITIZED, 8)
@@ -142,7 +142,7 @@ class Crash(Test):
         writers.append(Checker(w.fresh("operator1"), "C%d" % n))
         for t in writers:
             t.start()
-        time.sleep(self.random.uniform(0.02, 0.6) * max(1, SLOW / 2))
+        self.answers(writers, self.random.randrange(10, 500 if SLOW == 1 else 250))
         w.server.kill()
         for t in writers:
             t.join(60)
@@ -155,6 +155,13 @@ class Crash(Test):
         p = w.server.verify()
         self.assertEqual(p.returncode, 0, "after the start: " + p.stdout + p.stderr)
         return self.examine(writers, staged, int(last["seq"]))
+
+    def answers(self, writers, n):
+        """Until so many were given: a kill comes at any point, and what is to be examined is as much on a fast machine as on a slow one."""
+        deadline = time.monotonic() + TIMEOUT
+        while sum(len(t.answered) for t in writers) < n and any(t.is_alive() for t in writers):
+            self.assertLess(time.monotonic(), deadline, "fewer than %d answers" % n)
+            time.sleep(0.002)
 
     def examine(self, writers, staged, last):
         admin = self.world.session("admin")

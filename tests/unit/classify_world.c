@@ -10,6 +10,8 @@
 
 #include "classify_world.h"
 
+#include "test_folder.h"
+
 /* ---- making it ------------------------------------------------------------------------------------------------------- */
 
 uint32_t world_random(struct world *w, uint32_t below)
@@ -83,8 +85,7 @@ void world_new(struct world *w, uint64_t seed)
 	memset(w, 0, sizeof *w);
 	w->random = seed * 0x9e3779b97f4a7c15u + 1;
 	w->day = WORLD_DAY;
-	snprintf(w->dir, sizeof w->dir, "/tmp/classify-test-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
+	assert_true(test_folder(w->dir, sizeof w->dir, "classify-test"));
 	snprintf(w->records, sizeof w->records, "%s/records", w->dir);
 	char path[80];
 	snprintf(path, sizeof path, "%s/triplets", w->dir);

@@ -252,6 +252,20 @@ static void expect_json(const struct reg_node *nodes, const char *want)
 	buf_free(&out);
 }
 
+static void test_preferred_waits(void **state)
+{
+	static const struct {
+		const char *list;
+		unsigned wait;
+	} cases[] = {{"wait=30", 30}, {"respond-async, wait=10", 10}, {"WAIT = \"7\" ; x=y , wait=8", 7}, {"wait=61", 60}, {"wait=99999999999999999999", 60},
+		{"", 0}, {"wait", 0}, {"wait=", 0}, {"wait=0", 0}, {"wait=-1", 0}, {"wait=1.5", 0}, {"await=3", 0}, {"wait=\"", 0}, {",,=;", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < CEIR_COUNT(cases); i++)
+		if (http_prefer_wait(str_of(cases[i].list), 60) != cases[i].wait)
+			fail_msg("%s: %u", cases[i].list, http_prefer_wait(str_of(cases[i].list), 60));
+}
+
 static void test_fields_as_json(void **state)
 {
 	struct reg_node n2 = {.field = &sub_fields[0], .text = STR("2")}, n1 = {.field = &sub_fields[0], .text = STR("1")};
@@ -346,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_tokens_and_languages),
 		cmocka_unit_test(test_client_transaction_ids),
 		cmocka_unit_test(test_ack),
+		cmocka_unit_test(test_preferred_waits),
 		cmocka_unit_test(test_fields_as_json),
 		cmocka_unit_test(test_pages_as_json),
 		cmocka_unit_test(test_problems_as_json),

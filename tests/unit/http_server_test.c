@@ -286,6 +286,132 @@ static void test_stopping_finishes_what_runs(void **state)
 	http_server_free(server);
 }
 
+/* ---- waiting for lists -------------------------------------------------------------------------------------------- */
+
+#define ASK_DELTA "GET /v1/lists/grey?since=5&wait=60 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static void test_a_wait_ends_with_something_new(void **state)
+{
+	(void)state;
+	settings.idle_timeout_s = 1; /* is not the time of who waits for us */
+	struct http_server *server = server_new();
+	struct tls *t = client_new(server, with_certificate);
+	unsigned asked;
+
+	expect(ask(t, "GET /v1/lists/grey?since=5", "", ""), 200, "imei");
+	asked = atomic_load(&executed);
+	send_text(t, ASK_DELTA);
+	wait_until(&list_waiting, 1);
+	usleep(1200000);
+	/* The door hears of it when the wait is over: once. */
+	assert_int_equal(atomic_load(&executed), asked);
+	assert_int_equal(atomic_load(&list_waiting), 1);
+	atomic_store(&news, true);
+	struct answer *a = receive(t, false);
+	expect(a, 200, "imei");
+	assert_string_equal(header(a, "Retry-After"), "");
+	assert_int_equal(atomic_load(&executed), asked + 1);
+	assert_int_equal(atomic_load(&waited_ms), 60000);
+	assert_int_equal(seen()->list.since, 5);
+	tls_close(t);
+	server_end(server);
+}
+
+static void test_a_wait_ends_in_time(void **state)
+{
+	struct http_server *server = server_new();
+	struct tls *t = client_new(server, with_certificate);
+	struct answer *a;
+
+	(void)state;
+	a = ask(t, "GET /v1/lists/grey?since=5&wait=1", "", "");
+	expect(a, 200, "imei");
+	assert_string_equal(header(a, "Preference-Applied"), "");
+	assert_int_equal(atomic_load(&waited_ms), 1000);
+	atomic_store(&news, true);
+	a = ask(t, "GET /v1/lists/grey?since=5", "Prefer: respond-async, wait=30\r\n", "");
+	expect(a, 200, "imei");
+	assert_string_equal(header(a, "Preference-Applied"), "wait=30");
+	assert_int_equal(atomic_load(&waited_ms), 30000);
+	assert_int_equal(atomic_load(&list_waits), 2);
+	/* Nothing to wait for. */
+	expect(ask(t, "GET /v1/lists/grey", "Prefer: wait=30\r\n", ""), 200, "imei");
+	expect(ask(t, "GET /v1/lists/grey?since=5", "Prefer: wait=soon\r\n", ""), 200, "imei");
+	expect(ask(t, "GET /v1/lists/grey?wait=30", "", ""), 400, "\"code\":2003");
+	expect(ask(t, "GET /v1/lists/grey?since=5&wait=61", "Prefer: wait=3\r\n", ""), 400, "\"field\":\"wait\",\"value\":\"61\"");
+	expect(ask(t, "GET /v1/lists/grey?since=5&wait=0", "", ""), 400, "\"field\":\"wait\"");
+	expect(ask(t, "GET /v1/lists/grey?since=5&wait=1s", "", ""), 400, "\"field\":\"wait\"");
+	assert_int_equal(atomic_load(&list_waits), 2);
+	tls_close(t);
+	server_end(server);
+}
+
+/* More than may wait are answered as though they did not want to. */
+static void test_those_who_wait_are_limited(void **state)
+{
+	(void)state;
+	settings.max_waiting = 1;
+	struct http_server *server = server_new();
+	struct tls *t = client_new(server, with_certificate), *u = client_new(server, with_certificate);
+
+	send_text(t, ASK_DELTA);
+	wait_until(&list_waiting, 1);
+	struct answer *a = ask(u, "GET /v1/lists/grey?since=5&wait=60", "", "");
+	expect(a, 200, "imei");
+	/* This list has rows: there is no need to come later. */
+	assert_string_equal(header(a, "Ceir-Rows"), "2");
+	assert_string_equal(header(a, "Retry-After"), "");
+	list_is_empty = true;
+	a = ask(u, "GET /v1/lists/grey?since=5", "Prefer: wait=60\r\n", "");
+	expect(a, 200, "");
+	assert_string_equal(header(a, "Retry-After"), "5");
+	assert_string_equal(header(a, "Preference-Applied"), "");
+	assert_int_equal(atomic_load(&list_waits), 1);
+	atomic_store(&news, true);
+	expect(receive(t, false), 200, "");
+	/* The place is free again. */
+	expect(ask(u, "GET /v1/lists/grey?since=5&wait=60", "", ""), 200, "");
+	assert_int_equal(atomic_load(&list_waits), 2);
+	tls_close(t);
+	tls_close(u);
+	server_end(server);
+	list_is_empty = false;
+}
+
+static void test_who_goes_away_does_not_wait_on(void **state)
+{
+	struct http_server *server = server_new();
+	struct tls *t = client_new(server, with_certificate);
+
+	(void)state;
+	send_text(t, ASK_DELTA);
+	wait_until(&list_waiting, 1);
+	unsigned asked = atomic_load(&executed);
+	tls_close(t);
+	wait_until(&sessions_open, 0);
+	assert_int_equal(atomic_load(&list_waiting), 0);
+	assert_int_equal(atomic_load(&executed), asked);
+	server_end(server);
+}
+
+static void test_stopping_ends_waits(void **state)
+{
+	struct http_server *server = server_new();
+	struct tls *t = client_new(server, with_certificate);
+	pthread_t stopper;
+
+	(void)state;
+	send_text(t, ASK_DELTA);
+	wait_until(&list_waiting, 1);
+	assert_int_equal(pthread_create(&stopper, NULL, stop_it, server), 0);
+	struct answer *a = receive(t, false);
+	expect(a, 200, "imei");
+	assert_string_equal(header(a, "Connection"), "close");
+	expect_closed(t);
+	pthread_join(stopper, NULL);
+	http_server_free(server);
+}
+
 static void test_addresses(void **state)
 {
 	struct http_server *server = server_new(), *other;
@@ -321,6 +447,11 @@ int main(void)
 		TEST(test_the_doors_time_is_not_idleness),
 		TEST(test_certificates_are_read_again),
 		TEST(test_stopping_finishes_what_runs),
+		TEST(test_a_wait_ends_with_something_new),
+		TEST(test_a_wait_ends_in_time),
+		TEST(test_those_who_wait_are_limited),
+		TEST(test_who_goes_away_does_not_wait_on),
+		TEST(test_stopping_ends_waits),
 		TEST(test_addresses),
 	};
 

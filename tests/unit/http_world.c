@@ -31,8 +31,10 @@ struct reg_delivery {
 	bool broken;
 };
 
-atomic_bool settle_fails, answers_twice, holds, ends;
-atomic_uint sessions_open, sessions_made, logins, executed, waiting, dropped, deliveries;
+atomic_bool settle_fails, answers_twice, holds, ends, news;
+atomic_bool list_is_empty;
+atomic_int waited_ms;
+atomic_uint sessions_open, sessions_made, logins, executed, waiting, dropped, deliveries, list_waits, list_waiting;
 atomic_int begin_err;
 static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct http_seen last; /* seen_lock */
@@ -117,6 +119,28 @@ void reg_delivery_drop(struct reg_delivery *d)
 	free(d);
 }
 
+enum ceir_err reg_list_wait(struct reg_session *s, const struct reg_command *c, int64_t wait_us, bool (*enough)(void *face), void *face)
+{
+	int64_t until = clock_mono_us() + wait_us;
+	enum ceir_err err = CEIR_OK;
+
+	assert_true(s->logged_in && c->list->delta && !c->refused);
+	atomic_store(&waited_ms, (int)(wait_us / 1000));
+	atomic_fetch_add(&list_waits, 1);
+	atomic_fetch_add(&list_waiting, 1);
+	while (!err && !atomic_load(&news)) {
+		usleep(1000);
+		err = enough(face) ? CEIR_ECLOSED : clock_mono_us() > until ? CEIR_ETIMEOUT : CEIR_OK;
+	}
+	atomic_fetch_sub(&list_waiting, 1);
+	return err;
+}
+
+void reg_list_wake(struct registry *r)
+{
+	(void)r;
+}
+
 static void login(struct reg_session *s, const struct reg_login *l, struct reg_reply *reply)
 {
 	assert_false(s->logged_in);
@@ -167,7 +191,7 @@ static struct reg_file *file_new(struct arena *arena, const char *text)
 
 	f->fd = memfd_create("list", MFD_CLOEXEC);
 	f->bytes = strlen(text);
-	f->rows = 2;
+	f->rows = list_is_empty ? 0 : 2;
 	f->from = 5;
 	f->to = 9;
 	assert_int_equal(write(f->fd, text, f->bytes), (ssize_t)f->bytes);
@@ -288,6 +312,9 @@ struct http_server *server_new(void)
 	atomic_store(&answers_twice, false);
 	atomic_store(&holds, false);
 	atomic_store(&ends, false);
+	atomic_store(&news, false);
+	atomic_store(&list_waits, 0);
+	atomic_store(&list_waiting, 0);
 	atomic_store(&begin_err, CEIR_OK);
 	atomic_store(&waiting, 0);
 	atomic_store(&logins, 0);

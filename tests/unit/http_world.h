@@ -24,10 +24,14 @@
 /* ---- the door ----------------------------------------------------------------------------------------------------- */
 
 /* What it is to do; server_new() clears all. holds: an IMEI's check waits until this becomes false. */
-extern atomic_bool settle_fails, answers_twice, holds, ends;
+/* news: lists have something new. */
+extern atomic_bool settle_fails, answers_twice, holds, ends, news;
 extern atomic_int begin_err; /* of reg_delivery_begin() */
 /* What it has counted since server_new(). */
-extern atomic_uint sessions_open, sessions_made, logins, executed, waiting, dropped, deliveries;
+extern atomic_uint sessions_open, sessions_made, logins, executed, waiting, dropped, deliveries, list_waits, list_waiting;
+/* list_waits: waits for a list that have begun; list_waiting: that are going on. */
+extern atomic_bool list_is_empty; /* lists have no rows */
+extern atomic_int waited_ms; /* how long the last of them was to be */
 /* The last command that was no login, and what came of the last delivery. */
 struct http_seen {
 	char request[4096], cltrid[80], object[20], who[80], key[80], set[200], body[200], name[80], id[80];

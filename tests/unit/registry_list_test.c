@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <gnutls/crypto.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -433,6 +434,122 @@ static void start_outboxes(void)
 	country_settle(&c);
 }
 
+/* ---- waiting ---- */
+
+/* One who waits for a list, in a thread of his own. */
+struct waiter {
+	struct face *f;
+	const char *name;
+	int64_t since, wait_us;
+	pthread_t thread;
+	atomic_bool begun, enough, over;
+	enum ceir_err err;
+};
+
+static bool has_enough(void *face)
+{
+	struct waiter *w = face;
+
+	atomic_store(&w->begun, true);
+	return atomic_load(&w->enough);
+}
+
+static void *wait_in(void *arg)
+{
+	struct waiter *w = arg;
+	struct reg_list_request q = {.delta = true, .since = w->since};
+	struct reg_node key = {.field = reg_object_by_name(STR("list"))->fields, .text = str_of(w->name)};
+	struct reg_command command = {.verb = REG_INFO, .object = reg_object_by_name(STR("list")), .key = &key, .list = &q};
+
+	w->err = reg_list_wait(w->f->s, &command, w->wait_us, has_enough, w);
+	atomic_store(&w->over, true);
+	return NULL;
+}
+
+static enum ceir_err wait_here(struct face *f, const char *name, int64_t since, int64_t wait_us, bool enough)
+{
+	struct waiter w = {.f = f, .name = name, .since = since, .wait_us = wait_us, .enough = enough};
+
+	wait_in(&w);
+	return w.err;
+}
+
+/* Returns when he has looked, and found nothing. */
+static void wait_beside(struct waiter *w)
+{
+	assert_int_equal(pthread_create(&w->thread, NULL, wait_in, w), 0);
+	for (int i = 0; i < 2000 && !atomic_load(&w->begun); i++)
+		nanosleep(&(struct timespec){0, 5000000}, NULL);
+	assert_true(atomic_load(&w->begun));
+	assert_false(atomic_load(&w->over));
+}
+
+static void what_is_there_is_not_waited_for(void **state)
+{
+	int64_t before, after;
+
+	(void)state;
+	see(c.a, imei_text(TAC_B, 60), "255010000000060", "380500000060");
+	country_settle(&c);
+	before = last();
+	see(c.a, imei_text(TAC_B, 61), "255010000000061", "380500000061");
+	country_settle(&c);
+	after = last();
+	assert_true(after > before);
+	/* Nobody makes lists here but who asks for one. */
+	assert_int_equal(wait_here(c.a, "grey", before, 60000000, false), CEIR_OK);
+	assert_int_equal(wait_here(c.a, "grey", after, 20000, false), CEIR_ETIMEOUT);
+	assert_int_equal(wait_here(c.a, "grey", after, 60000000, true), CEIR_ECLOSED);
+	/* Changes there are, but none of this list, or none of this operator's. */
+	assert_int_equal(wait_here(c.a, "black", before, 20000, false), CEIR_ETIMEOUT);
+	assert_int_equal(wait_here(c.b, "grey", before, 20000, false), CEIR_ETIMEOUT);
+	/* Looking leaves nothing behind: no row, no file. */
+	assert_int_equal(world_sql(&c.w, "SELECT count(*) FROM list_file WHERE from_seq > 0"), 0);
+	/* Nothing to wait for: the command says why. */
+	assert_int_equal(wait_here(c.a, "grey", after + 1, 60000000, false), CEIR_ERANGE);
+	assert_int_equal(wait_here(c.a, "pink", after, 60000000, false), CEIR_EINVAL);
+	assert_int_equal(wait_here(c.lea, "grey", after, 60000000, false), CEIR_EINVAL);
+	assert_int_equal(wait_here(c.admin, "grey", after, 60000000, false), CEIR_EINVAL);
+}
+
+/* Up to where all outboxes are served: what is waited for from there on must be new. */
+static int64_t settled_outboxes(void)
+{
+	struct outbox o;
+
+	see(c.a, imei_text(TAC_B, 62), "255010000000062", "380500000062");
+	see(c.b, imei_text(TAC_B, 63), "255030000000063", "380670000063");
+	country_settle(&c);
+	wait_outbox(&o, OPERATOR_A, "grey", last());
+	wait_outbox(&o, OPERATOR_B, "grey", last());
+	return last();
+}
+
+static void who_waits_is_woken_by_his_list_only(void **state)
+{
+	(void)state;
+	start_outboxes();
+	int64_t since = settled_outboxes();
+	struct waiter grey = {.f = c.a, .name = "grey", .since = since, .wait_us = 60000000};
+	struct waiter other = {.f = c.b, .name = "grey", .since = since, .wait_us = 60000000};
+
+	wait_beside(&grey);
+	wait_beside(&other);
+	char set[200], id[64];
+
+	snprintf(set, sizeof set, "imei=%s; colour=black; reason=stolen; ground=x", imei_text(TAC_B, 63));
+	listing(c.lea, set, id);
+	pthread_join(other.thread, NULL); /* his subscriber's IMEI is black now, and grey no longer */
+	assert_int_equal(other.err, CEIR_OK);
+	assert_false(atomic_load(&grey.over));
+	atomic_store(&grey.enough, true);
+	reg_list_wake(c.w.r);
+	pthread_join(grey.thread, NULL);
+	assert_int_equal(grey.err, CEIR_ECLOSED);
+	assert_rows(c.b, "grey", since, 1, "removed,");
+	assert_rows(c.a, "grey", since, 0, NULL);
+}
+
 static void outboxes_are_filled_without_a_gap(void **state)
 {
 	struct outbox o;
@@ -791,6 +908,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_list_is_signed_and_found_again, make, destroy),
 		cmocka_unit_test_setup_teardown(rights_and_bad_requests, make, destroy),
 		cmocka_unit_test_setup_teardown(what_is_applied_is_acknowledged, make, destroy),
+		cmocka_unit_test_setup_teardown(what_is_there_is_not_waited_for, make, destroy),
+		cmocka_unit_test_setup_teardown(who_waits_is_woken_by_his_list_only, make, destroy),
 		cmocka_unit_test_setup_teardown(outboxes_are_filled_without_a_gap, make, destroy),
 		cmocka_unit_test_setup_teardown(a_file_that_was_recorded_is_shown_after_a_kill, make, destroy),
 		cmocka_unit_test(deltas_lead_from_any_list_to_any_later_one),

@@ -1,6 +1,8 @@
 /* registry_world.c - see registry_world.h. */
 #include "registry_world.h"
 
+#include "test_folder.h"
+
 #include <ftw.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,8 +30,8 @@ void world_open(struct world *w)
 {
 	uint8_t fp[32];
 
-	*w = (struct world){.dir = "/tmp/ceir-registry-XXXXXX"};
-	assert_non_null(mkdtemp(w->dir));
+	*w = (struct world){.r = NULL};
+	assert_true(test_folder(w->dir, sizeof w->dir, "ceir-registry"));
 	/* Argon2 as cheap as libsodium allows: what is tested here is not its cost. */
 	w->settings = (struct reg_settings){.dir = w->dir, .svtrid_prefix = "UKR", .require_cltrid = true, .max_failed_logins = 3,
 		.lock_s = 60, .max_sessions_account = 4, .argon2_memory_kib = 8, .max_application_rows = 100000, .cache_bytes = 4 << 20,

@@ -12,9 +12,11 @@
 
 #include "store/store.h"
 
+#include "test_folder.h"
+
 #define ROWS 9
 
-static char dir[40], path[64];
+static char dir[48], path[72];
 
 static enum ceir_err fill(struct store_conn *c, void *arg)
 {
@@ -43,8 +45,7 @@ static int make(void **state)
 
 	(void)state;
 	log_setup(stderr, false, LOG_ERROR_);
-	strcpy(dir, "/tmp/ceir-audit-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_true(test_folder(dir, sizeof dir, "ceir-audit"));
 	snprintf(path, sizeof path, "%s/ceir.db", dir);
 	assert_int_equal(store_create(path), CEIR_OK);
 	assert_int_equal(store_open(path, 1 << 20, &store), CEIR_OK);

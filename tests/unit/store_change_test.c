@@ -16,8 +16,10 @@
 
 #include "store/store.h"
 
+#include "test_folder.h"
+
 struct fixture {
-	char dir[40], path[64];
+	char dir[48], path[72];
 	struct store *store;
 	struct store_conn *db;        /* a reader */
 	struct store_change *model;   /* what must stand in the log */
@@ -43,8 +45,7 @@ static int make(void **state)
 
 	assert_non_null(f);
 	log_setup(stderr, false, LOG_ERROR_);
-	strcpy(f->dir, "/tmp/ceir-change-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	assert_true(test_folder(f->dir, sizeof f->dir, "ceir-change"));
 	snprintf(f->path, sizeof f->path, "%s/ceir.db", f->dir);
 	assert_int_equal(store_create(f->path), CEIR_OK);
 	f->model = calloc(200000, sizeof *f->model);

@@ -19,18 +19,19 @@
 
 #include "store/store.h"
 
+#include "test_folder.h"
+
 #define SUBMITTERS 8
 #define JOBS 200
 
-static char dir[40], path[64];
+static char dir[48], path[72];
 static struct store *store;
 
 static int make(void **state)
 {
 	(void)state;
 	log_setup(stderr, false, LOG_ERROR_);
-	strcpy(dir, "/tmp/ceir-writer-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_true(test_folder(dir, sizeof dir, "ceir-writer"));
 	snprintf(path, sizeof path, "%s/ceir.db", dir);
 	assert_int_equal(store_create(path), CEIR_OK);
 	assert_int_equal(store_open(path, 1 << 20, &store), CEIR_OK);
