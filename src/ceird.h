@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "epp/epp.h"
 #include "files/files.h"
+#include "ftps/ftps.h"
 #include "http/http.h"
 #include "registry/registry.h"
 
@@ -42,6 +43,7 @@ struct ceird_settings {
 	bool files_enabled;
 	struct files_settings files;
 	const char *files_lang;          /* tag; looked for when the translations are loaded */
+	struct ftps_settings ftps;
 	char cert[PATH_MAX], key[PATH_MAX], ca[PATH_MAX];
 	const char *locale;              /* empty: look for it */
 	bool log_json;

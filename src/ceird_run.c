@@ -1,5 +1,5 @@
 /*
- * ceird_run.c - the server's life: lock, settings, certificates, register, EPP, HTTP, then signals until one says stop.
+ * ceird_run.c - the server's life: lock, settings, certificates, register, EPP, HTTP, FTPS, then signals until one says stop.
  *
  * The main thread does nothing but wait for signals; they are blocked before the first other thread begins, so that no
  * thread is ever interrupted. Everything else happens in the threads of the rooms.
@@ -30,6 +30,7 @@ struct run {
 	struct epp_server *epp;
 	struct http_server *http; /* NULL: none */
 	struct files *files;      /* NULL: none */
+	struct ftps_server *ftps; /* NULL: none */
 	struct reg_stats last;   /* as of the last line of counters */
 	int64_t stats_at_us;
 };
@@ -148,6 +149,17 @@ static enum ceir_err run_start_files(struct run *r)
 	return err;
 }
 
+static enum ceir_err run_start_ftps(struct run *r)
+{
+	enum ceir_err err;
+
+	if (r->s.ftps.listen[0] == '\0')
+		return CEIR_OK;
+	if ((err = ftps_server_new(&r->s.ftps, r->registry, r->files, &r->ftps)) != CEIR_OK)
+		log_error(ROOM, "cannot serve FTPS on %s (ftps.listen): %s", r->s.ftps.listen, ceir_err_text(err));
+	return err;
+}
+
 /* Everything up to the listening socket. What was begun is taken down by run_stop() whether this succeeds or not. */
 static enum ceir_err run_start(struct run *r)
 {
@@ -177,11 +189,17 @@ static enum ceir_err run_start(struct run *r)
 	}
 	if (s->http.listen[0] != '\0' && (err = http_server_new(&s->http, r->registry, &r->http)) != CEIR_OK)
 		log_error(ROOM, "cannot listen on %s (http.listen): %s", s->http.listen, ceir_err_text(err));
-	return err ? err : run_start_files(r);
+	if (err == CEIR_OK)
+		err = run_start_files(r);
+	return err != CEIR_OK ? err : run_start_ftps(r);
 }
 
 static void run_stop(struct run *r)
 {
+	if (r->ftps) {
+		ftps_server_stop(r->ftps);
+		ftps_server_free(r->ftps);
+	}
 	if (r->files) {
 		files_stop(r->files);
 		files_free(r->files);
@@ -210,6 +228,8 @@ static void run_reload(struct run *r)
 
 	if (err == CEIR_OK && r->http)
 		err = http_server_reload(r->http);
+	if (err == CEIR_OK && r->ftps)
+		err = ftps_server_reload(r->ftps);
 	if (err != CEIR_OK)
 		log_error(ROOM, "reload: the certificates cannot be used, the old ones stay: %s", ceir_err_text(err));
 	else
@@ -270,13 +290,14 @@ static int run_wait(struct run *r, const sigset_t *set)
 
 static enum ceir_err run_serve(struct run *r, const sigset_t *set)
 {
-	const char *http = r->http ? http_server_address(r->http) : "";
+	const char *http = r->http ? http_server_address(r->http) : "", *ftps = r->ftps ? ftps_server_address(r->ftps) : "";
 	int sig;
 
-	printf("ready epp=%s%s%s\n", epp_server_address(r->epp), http[0] ? " http=" : "", http);
+	printf("ready epp=%s%s%s%s%s\n", epp_server_address(r->epp), http[0] ? " http=" : "", http, ftps[0] ? " ftps=" : "", ftps);
 	if (fflush(stdout) != 0)
 		log_warn(ROOM, "standard output cannot be written: %s", strerror(errno));
-	log_info(ROOM, "ceird %s serves %s, epp=%s http=%s", CEIR_VERSION, r->args->dir, epp_server_address(r->epp), http[0] ? http : "none");
+	log_info(ROOM, "ceird %s serves %s, epp=%s http=%s ftps=%s", CEIR_VERSION, r->args->dir, epp_server_address(r->epp),
+		http[0] ? http : "none", ftps[0] ? ftps : "none");
 	sd_notifyf(0, "READY=1\nSTATUS=Serving EPP on %s", epp_server_address(r->epp));
 	sig = run_wait(r, set);
 	log_info(ROOM, "%s: finishing what runs, then stopping", sig == SIGINT ? "interrupted" : "terminated");

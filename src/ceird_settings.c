@@ -40,6 +40,21 @@ const struct setting CEIRD_SETTINGS[] = {
 		"Whether a name and a password (HTTP Basic, RFC 7617, over TLS) do in place of a client certificate, for accounts of operators "
 		"that have none."},
 	{"http.max_body_bytes", SETTING_INT, "4194304", 1024, 256 << 20, "Largest body taken of sightings and acknowledgements. Deliveries have no limit."},
+	{"ftps.listen", SETTING_TEXT, "", 0, 0,
+		"Address and port of the FTPS service, as 0.0.0.0:2121; port 0 takes a free one; empty: none. It needs pure-ftpd."},
+	{"ftps.user", SETTING_TEXT, "nobody", 0, 0,
+		"User that sessions are and that uploads belong to until they are taken, when ceird is root. Else it is ceird's own."},
+	{"ftps.passive_ports", SETTING_TEXT, "40110-40409", 0, 0, "Ports for data channels; two for each of ftps.max_clients."},
+	{"ftps.passive_address", SETTING_TEXT, "", 0, 0,
+		"IPv4 address that clients are told for data channels, behind address translation; empty: the one they connected to."},
+	{"ftps.max_clients", SETTING_INT, "128", 1, 4000, "Sessions at once; each has two processes."},
+	{"ftps.max_clients_address", SETTING_INT, "64", 1, 4000, "Sessions at once from one address."},
+	{"ftps.quota_files", SETTING_INT, "1000", 1, 1000000, "Files of one account that may lie in its folder in/, not yet taken."},
+	{"ftps.quota_mib", SETTING_INT, "10240", 1, 1 << 30, "Their size together, in MiB."},
+	{"ftps.idle_timeout_s", SETTING_INT, "600", 60, DAY_S, "Seconds without a command or data after which a session is closed; whole minutes."},
+	{"ftps.daemon", SETTING_TEXT, "/usr/sbin/pure-ftpd", 0, 0, "The program pure-ftpd."},
+	{"ftps.preload", SETTING_TEXT, "", 0, 0,
+		"The library ceir-ftps.so. Empty: beside the program when it is there, else where it was installed."},
 	{"registry.svtrid_prefix", SETTING_TEXT, "UKR", 0, 0,
 		"Start of every server transaction id: 1 to 16 capital letters or digits."},
 	{"registry.max_application_rows", SETTING_INT, "10000000", 1, 100000000,
@@ -57,7 +72,7 @@ const struct setting CEIRD_SETTINGS[] = {
 		"Whether files that accounts put into files/ACCOUNT/ftp/in/ are done and answered in out/ beside it (docs/files.md)."},
 	{"files.still_s", SETTING_INT, "2", 0, 3600,
 		"Seconds for which a file in in/ must not have changed to be taken; 0: as soon as it is seen, when everybody writes under a name in .part and renames."},
-	{"files.threads", SETTING_INT, "2", 1, 64, "Files done at once, of different accounts."},
+	{"files.threads", SETTING_INT, "2", 0, 64, "Files done at once, of different accounts; 0: files are taken and wait."},
 	{"files.keep_days", SETTING_INT, "30", 1, 3650, "Days after which answers in out/ are removed."},
 	{"files.max_bytes", SETTING_INT, "17179869184", 1024, 1LL << 50, "Bytes of one account's files that may wait to be done; what would pass it stays in in/."},
 	{"files.max_files", SETTING_INT, "1000", 1, 1000000, "Files of one account that may wait to be done."},
@@ -191,10 +206,32 @@ static void settings_files(struct ceird_settings *s, const char *dir)
 		.dir = dir,
 		.threads = (unsigned)config_int(c, "files.threads"),
 		.keep_days = (unsigned)config_int(c, "files.keep_days"),
-		.scan_in = true,
+		.scan_in = config_text(c, "ftps.listen")[0] == '\0', /* else the FTPS server says what is complete */
 		.still_s = (unsigned)config_int(c, "files.still_s"),
 		.max_bytes = (uint64_t)config_int(c, "files.max_bytes"),
 		.max_files = (unsigned)config_int(c, "files.max_files"),
+	};
+}
+
+static void settings_ftps(struct ceird_settings *s, const char *dir)
+{
+	const struct config *c = s->config;
+
+	s->ftps = (struct ftps_settings){
+		.dir = dir,
+		.listen = config_text(c, "ftps.listen"),
+		.cert = s->cert,
+		.key = s->key,
+		.user = config_text(c, "ftps.user"),
+		.passive_ports = config_text(c, "ftps.passive_ports"),
+		.passive_address = config_text(c, "ftps.passive_address"),
+		.daemon = config_text(c, "ftps.daemon"),
+		.preload = config_text(c, "ftps.preload"),
+		.max_clients = (unsigned)config_int(c, "ftps.max_clients"),
+		.max_clients_address = (unsigned)config_int(c, "ftps.max_clients_address"),
+		.quota_files = (unsigned)config_int(c, "ftps.quota_files"),
+		.quota_mib = (unsigned)config_int(c, "ftps.quota_mib"),
+		.idle_timeout_s = (unsigned)config_int(c, "ftps.idle_timeout_s"),
 	};
 }
 
@@ -247,6 +284,11 @@ static enum ceir_err settings_map(struct ceird_settings *s, const char *dir)
 	settings_epp(s);
 	settings_http(s);
 	settings_files(s, dir);
+	settings_ftps(s, dir);
+	if (s->ftps.listen[0] != '\0' && !s->files_enabled) {
+		ceird_complain("ftps.listen: what is uploaded is done by the file face, and files.enabled is false");
+		return CEIR_EINVAL;
+	}
 	s->locale = config_text(s->config, "paths.locale");
 	if ((err = settings_registry(s, dir)) != CEIR_OK || (err = settings_log(s)) != CEIR_OK)
 		return err;

@@ -231,7 +231,7 @@ enum ceir_err files_new(const struct files_settings *s, struct registry *r, stru
 	if (!f)
 		return CEIR_ENOMEM;
 	f->s = *s;
-	f->s.threads = !s->threads ? 2 : s->threads > CEIR_COUNT(f->threads) ? CEIR_COUNT(f->threads) : s->threads;
+	f->s.threads = s->threads > CEIR_COUNT(f->threads) ? CEIR_COUNT(f->threads) : s->threads;
 	f->s.keep_days = s->keep_days ? s->keep_days : 30;
 	f->s.max_bytes = s->max_bytes ? s->max_bytes : 16ull << 30;
 	f->s.max_files = s->max_files ? s->max_files : 1000;

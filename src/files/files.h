@@ -22,7 +22,7 @@
 struct files_settings {
 	const char *dir;                 /* data folder */
 	const char *helper;              /* ceir-table; NULL: table_limits.helper's default */
-	unsigned threads;                /* files done at once [2] */
+	unsigned threads;                /* files done at once; 0: they are taken and wait */
 	unsigned keep_days;              /* answers in out/ are removed after so many [30] */
 	bool scan_in;                    /* take what lies still in in/: when no FTPS server says what is complete */
 	unsigned still_s;                /* for so many seconds; 0: as soon as it is seen, when everybody writes under another name and renames */

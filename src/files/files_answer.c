@@ -36,7 +36,13 @@ int files_temporary(const struct files_job *j, const char *what, char name[64])
 	snprintf(name, 64, ".%.16s.%s", j->seq, what);
 	if (unlinkat(j->out, name, 0) && errno != ENOENT)
 		return -1;
-	return openat(j->out, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* The folder's group reads it: that of the FTPS server's sessions, where there is one. Whatever the umask. */
+	int fd = openat(j->out, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && fchmod(fd, 0640)) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 enum ceir_err files_show(const struct files_job *j, int fd, const char *temporary, const char *what, const char *ending)

@@ -116,6 +116,16 @@ static void look_in(struct files *f, struct files_account *a)
 
 /* ---- an operator's lists ---- */
 
+/* As all in out/: the folder's group reads it, that of the FTPS server's sessions where there is one. Not 0: errno. */
+static int share(int lists, const char *name)
+{
+	struct stat st;
+
+	if (fstat(lists, &st) || fchownat(lists, name, (uid_t)-1, st.st_gid, AT_SYMLINK_NOFOLLOW))
+		return -1;
+	return fchmodat(lists, name, 0640, 0);
+}
+
 /* Every file of the outbox has its link; rename(2) of the outbox gives each file its name once and for all, so the inode tells. */
 static void link_new(int outbox, int lists)
 {
@@ -130,7 +140,7 @@ static void link_new(int outbox, int lists)
 			if (to.st_ino == from.st_ino || unlinkat(lists, e->d_name, 0))
 				continue;
 		}
-		if (linkat(outbox, e->d_name, lists, e->d_name, 0) && errno != ENOENT && errno != EEXIST)
+		if (linkat(outbox, e->d_name, lists, e->d_name, 0) ? errno != ENOENT && errno != EEXIST : share(lists, e->d_name))
 			log_warn(FILES_ROOM, "a list cannot be linked to: %s", strerror(errno));
 	}
 	if (d)

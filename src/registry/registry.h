@@ -145,6 +145,8 @@ struct reg_login {
 	 * certificate is proof enough. Else, without a certificate, name and password do for an account of an operator that has no certificate.
 	 */
 	bool http, by_certificate;
+	/* FTPS: never a certificate; name and password do for an account whose field ftps is "yes", and for no other. Not together with http. */
+	bool ftps;
 };
 
 /* A row of an application: one device. */

@@ -63,6 +63,7 @@ struct reg_session {
 	uint64_t accounts_version;    /* as of the last look at the account */
 	bool http;                    /* logged in through HTTP: an operator's password may have been enough */
 	bool of_folder;               /* reg_session_of(): nothing was asked for but the account */
+	bool ftps;                    /* logged in through FTPS: the password was enough */
 	struct verdicts_reader *reader;
 	struct store_waiter *waiter;
 	struct reg_session *next;     /* of registry.sessions */

@@ -67,18 +67,25 @@ static enum ceir_err any(void *ctx, const struct store_val *row)
 	return CEIR_OK;
 }
 
+/* How a session came in, as far as it decides what the account must show beside its password. */
+struct way {
+	bool http, ftps;
+};
+
 /*
  * The connection's certificate is one of the account's; the public's own role needs none, and over HTTP neither does an operator's
- * account that has none at all.
+ * account that has none at all. Over FTPS no certificate is asked for: the account itself says whether it may come that way.
  */
-static enum ceir_err certificate_matches(struct store_conn *db, const struct reg_client *client, bool http, const struct store_val *account,
+static enum ceir_err certificate_matches(struct store_conn *db, const struct reg_client *client, struct way way, const struct store_val *account,
 	bool *ok)
 {
 	struct store_filter f[] = {{ACCOUNT_CERT_ACCOUNT, STORE_EQ, account[ACCOUNT_ID]},
 		{ACCOUNT_CERT_SHA256, STORE_EQ, store_blob(client->certificate_sha256, DIGEST)}};
 	struct store_query q = {.table = &STORE_ACCOUNT_CERT, .filters = f, .n_filters = 2, .limit = 1};
 
-	*ok = false;
+	*ok = way.ftps && reg_val_is(account[ACCOUNT_FTPS], "yes");
+	if (way.ftps)
+		return CEIR_OK;
 	if (client->has_certificate) {
 		enum ceir_err err = store_select(db, &q, any, ok);
 
@@ -87,7 +94,7 @@ static enum ceir_err certificate_matches(struct store_conn *db, const struct reg
 	}
 	if (reg_val_is(account[ACCOUNT_ROLE], "pos") && !client->has_certificate)
 		*ok = true;
-	if (http && reg_val_is(account[ACCOUNT_ROLE], "operator") && !client->has_certificate) {
+	if (way.http && reg_val_is(account[ACCOUNT_ROLE], "operator") && !client->has_certificate) {
 		bool has = false;
 
 		q.n_filters = 1;
@@ -207,7 +214,7 @@ static enum ceir_err read_account(struct exec *x, struct reg_attempt *a, bool *f
 	else
 		*found = reg_find(x, &STORE_ACCOUNT, login->clid, a->account, &err);
 	if (!err && *found)
-		err = certificate_matches(x->db, &x->s->client, login->http, a->account, certificate);
+		err = certificate_matches(x->db, &x->s->client, (struct way){login->http, login->ftps}, a->account, certificate);
 	store_reader_done(x->r->store, x->db);
 	x->db = NULL;
 	return err;
@@ -336,6 +343,7 @@ void reg_login_finish(struct exec *x, bool written)
 	if (a->ok && !a->full && written && !reg_refused(x)) {
 		x->s->lang = x->c->login->lang;
 		x->s->http = x->c->login->http;
+		x->s->ftps = x->c->login->ftps;
 		x->s->failed_logins = 0;
 		return;
 	}
@@ -429,7 +437,7 @@ bool reg_session_valid(struct reg_session *s, struct arena *arena)
 	if (!err && s->of_folder)
 		certificate = true;
 	else if (!err)
-		err = certificate_matches(db, &s->client, s->http, row, &certificate);
+		err = certificate_matches(db, &s->client, (struct way){s->http, s->ftps}, row, &certificate);
 	store_reader_done(s->r->store, db);
 	if (err || !certificate || !reg_val_is(row[ACCOUNT_STATUS], "active"))
 		return false;

@@ -40,6 +40,7 @@ static const char *const reasons[] = {"stolen", "lost", "fraud", "court", "clone
 static const char *const pairs[] = {"only", "except", NULL};
 static const char *const stages[] = {"provisional", "confirmed", "recovered", NULL};
 static const char *const listing_statuses[] = {"scheduled", "inForce", "ended", NULL};
+static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const account_statuses[] = {"active", "suspended", "closed", NULL};
 static const char *const roles[] = {"importer", "customs", "lea", "tax", "nra", "admin", "operator", "pos", NULL};
 static const char *const device_statuses[] = {"registered", "withdrawn", "importerRevoked", "permitRevoked", "certificateRevoked", NULL};
@@ -173,6 +174,7 @@ static const struct reg_field account_fields[] = {
 	F(.name = "importer", .type = REG_TOKEN, .flags = REG_FIXED | REG_FILTER, .max = 32, .column = ACCOUNT_IMPORTER),
 	F(.name = "operator", .type = REG_TOKEN, .flags = REG_FIXED | REG_FILTER, .max = 32, .column = ACCOUNT_OPERATOR),
 	F(.name = "status", .type = REG_ENUM, .flags = REG_FILTER, .choices = account_statuses, .column = ACCOUNT_STATUS),
+	F(.name = "ftps", .type = REG_ENUM, .flags = REG_FILTER, .choices = yes_no, .column = ACCOUNT_FTPS),
 	F(.name = "certificate", .type = REG_HEX32, .flags = REG_MANY, .column = -1),
 	F(.name = "lockedUntil", .type = REG_TIME, .flags = REG_SERVER, .column = ACCOUNT_LOCKED_UNTIL),
 	F(.name = "lastLogin", .type = REG_TIME, .flags = REG_SERVER, .column = ACCOUNT_LAST_LOGIN),
@@ -203,7 +205,6 @@ static const char *const delivery_statuses[] = {"received", "held", "released", 
 static const char *const policy_statuses[] = {"draft", "active", "retired", NULL};
 static const char *const watch_statuses[] = {"active", "ended", NULL};
 static const char *const modes[] = {"permissive", "restrictive", NULL};
-static const char *const yes_no[] = {"yes", "no", NULL};
 static const char *const lists[] = {"black", "grey", "exceptions", "white", NULL};
 static const char *const episodes_of[] = {"imei", "imsi", "msisdn", NULL};
 

@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 #define STORE_APPLICATION_ID 0x43454952 /* "CEIR", PRAGMA application_id */
-#define STORE_VERSION 2                 /* PRAGMA user_version; 1 had no operators: opening brings it up to 2 */
+#define STORE_VERSION 3                 /* PRAGMA user_version; 1 had no operators, 2 no FTPS: opening brings them up to 3 */
 #define STORE_STATEMENTS 256            /* cached statements of a connection; power of two, never full */
 
 struct store_statement {
@@ -54,8 +54,8 @@ extern const size_t store_tables_v1;    /* so many of them stood in version 1 */
 extern const char store_extra_ddl[], store_extra_ddl2[];
 /* The DDL of one table of the list. */
 void store_put_ddl(struct buf *sql, const struct store_table *t);
-/* Brings a register of version 1 up to STORE_VERSION, in one transaction. */
-enum ceir_err store_migrate(struct store_conn *c);
+/* Brings a register of version `from`, 1 or later, up to STORE_VERSION, in one transaction. */
+enum ceir_err store_migrate(struct store_conn *c, int64_t from);
 
 /* Reads every block of the change log and holds it against the register; a line for each fault. */
 enum ceir_err store_change_verify(struct store_conn *c, store_report report, void *ctx, bool *faulty);

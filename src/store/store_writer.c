@@ -437,8 +437,8 @@ static enum ceir_err check_version(struct store_conn *c, const char *path, bool 
 	sqlite3_reset(s);
 	if (rc != SQLITE_ROW)
 		return store_fail(c, rc, path);
-	if (migrate && id == STORE_APPLICATION_ID && version == STORE_VERSION - 1)
-		return store_migrate(c);
+	if (migrate && id == STORE_APPLICATION_ID && version >= 1 && version < STORE_VERSION)
+		return store_migrate(c, version);
 	if (id != STORE_APPLICATION_ID || version != STORE_VERSION) {
 		log_error("store", "%s is not a register of version %d (application id %lld, version %lld)", path, STORE_VERSION,
 			(long long)id, (long long)version);

@@ -311,7 +311,7 @@ ORDER = {
     "imei": "name imei permit position tag",
     "tag": "type value",
     "listing": "id imei tac colour reason ground pair imsi msisdn since until stage",
-    "account": "id role pw importer operator status certificate",
+    "account": "id role pw importer operator status ftps certificate",
     "operator": "id name plmn status",
     "portability": "from to operator since",
     "delivery": "kind clientID fileName status ground",
@@ -713,6 +713,8 @@ class Server:
         self.host, self.port = m.group(1), int(m.group(2))
         m = re.search(r" http=(\S+):(\d+)", line)
         self.http_host, self.http_port = (m.group(1), int(m.group(2))) if m else (None, None)
+        m = re.search(r" ftps=(\S+):(\d+)", line)
+        self.ftps_host, self.ftps_port = (m.group(1), int(m.group(2))) if m else (None, None)
 
     def log(self):
         return "".join(open(l, encoding="utf-8", errors="replace").read() for l in self.logs)

@@ -431,7 +431,7 @@ class Ctl(Test):
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         text = open(conf, encoding="utf-8").read().replace("127.0.0.1:7700", "127.0.0.1:%d" % port)
-        text = re.sub(r"(?m)^#? ?listen *=.*$", "listen = 127.0.0.1:%d" % port, text)
+        text = re.sub(r"(?m)^#? ?listen *=.*$", "listen = 127.0.0.1:%d" % port, text, count=1) # of section [epp]
         with open(conf, "w", encoding="utf-8") as f:
             f.write(text)
         FAST_listen = [o for o in FAST if not o.startswith("epp.listen")]

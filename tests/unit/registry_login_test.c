@@ -279,6 +279,49 @@ static void what_stands_in_the_log(void **state)
 	assert_true(stats.commands > stats.refused && stats.refused > 0 && stats.transforms > 0);
 }
 
+/* ---- over FTPS ---- */
+
+static unsigned password_login(struct face *f, const char *clid, const char *pw, bool ftps)
+{
+	struct reg_command c = {.verb = REG_LOGIN, .secret = true};
+	struct reg_login l = {.clid = str_of(clid), .pw = str_of(pw), .ftps = ftps};
+
+	c.login = &l;
+	return face_do(f, &c);
+}
+
+/* Without a certificate, but only as the account says; the failures count and lock as they do everywhere. */
+static void ftps_lets_in_only_accounts_that_say_so(void **state)
+{
+	struct face *f = face_new(&w, NULL);
+
+	(void)state;
+	account("ftps1", "lea");
+	assert_int_equal(password_login(f, "ftps1", PASSWORD, true), REG_AUTHENTICATION);
+	/* What it does not let in cannot be locked from there either. */
+	assert_int_equal(world_sql(&w, "SELECT fails FROM account WHERE code = 'ftps1'"), 0);
+	assert_int_equal(update(admin, "account", "ftps1", "ftps=yes", NULL, NULL), REG_DONE);
+	assert_int_equal(password_login(f, "ftps1", PASSWORD, true), REG_DONE);
+	assert_int_equal(world_sql(&w, "SELECT count(*) FROM audit WHERE verb = 'login' AND account = 'ftps1' AND code = 1000"), 1);
+	face_free(f);
+	/* EPP still asks for the certificate. */
+	f = face_new(&w, NULL);
+	assert_int_equal(password_login(f, "ftps1", PASSWORD, false), REG_AUTHENTICATION);
+	face_free(f);
+	for (int i = 0; i < 4; i++) {
+		f = face_new(&w, NULL);
+		assert_int_equal(password_login(f, "ftps1", "wrong-one", true), REG_AUTHENTICATION);
+		face_free(f);
+	}
+	f = face_new(&w, "ftps1");
+	assert_int_equal(password_login(f, "ftps1", PASSWORD, false), REG_AUTHENTICATION); /* locked */
+	face_free(f);
+	assert_int_equal(update(admin, "account", "ftps1", "status=active; ftps=no", NULL, NULL), REG_DONE);
+	f = face_new(&w, NULL);
+	assert_int_equal(password_login(f, "ftps1", PASSWORD, true), REG_AUTHENTICATION);
+	face_free(f);
+}
+
 /* ---- over HTTP ---- */
 
 static unsigned http_login(struct face *f, const char *clid, const char *pw)
@@ -368,7 +411,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(refusals_are_all_the_same), cmocka_unit_test(too_many_failures_close_the_connection),
 		cmocka_unit_test(lockout), cmocka_unit_test(new_password), cmocka_unit_test(sessions_of_an_account), cmocka_unit_test(thrown_out),
 		cmocka_unit_test(parties), cmocka_unit_test(ids_rise_for_ever), cmocka_unit_test(what_stands_in_the_log),
-		cmocka_unit_test(a_certificate_is_enough_over_http), cmocka_unit_test(an_operators_password_is_enough_over_http),
+		cmocka_unit_test(ftps_lets_in_only_accounts_that_say_so), cmocka_unit_test(a_certificate_is_enough_over_http), cmocka_unit_test(an_operators_password_is_enough_over_http),
 		cmocka_unit_test(ids_do_not_fall_behind_an_old_row)};
 
 	return cmocka_run_group_tests(tests, make, destroy);
