@@ -20,6 +20,7 @@ ceirctl=$build/ceirctl
 pid=
 port=
 http_port=
+ftps_port=
 
 # ---- telling, running, checking --------------------------------------------------------------------------------------------
 
@@ -145,14 +146,15 @@ port_taken() {
 }
 
 serve() {
-	local listen=127.0.0.1:7700 http=127.0.0.1:7743 i
-	if port_taken 7700 || port_taken 7743; then
-		echo "Port 7700 or 7743 is taken by another program: using free ones."
+	local listen=127.0.0.1:7700 http=127.0.0.1:7743 ftps=127.0.0.1:7721 i
+	if port_taken 7700 || port_taken 7743 || port_taken 7721; then
+		echo "Port 7700, 7743 or 7721 is taken by another program: using free ones."
 		listen=127.0.0.1:0
 		http=127.0.0.1:0
+		ftps=127.0.0.1:0
 	fi
 	rm -f "$var/ceird.out" "$var/ceird.log" # or the ready line of an earlier tour is taken for this one's
-	"$ceird" run "$dir" -o epp.listen="$listen" -o http.listen="$http" -o lists.interval_s=1 >"$var/ceird.out" 2>"$var/ceird.log" </dev/null &
+	"$ceird" run "$dir" -o epp.listen="$listen" -o http.listen="$http" -o ftps.listen="$ftps" -o lists.interval_s=1 >"$var/ceird.out" 2>"$var/ceird.log" </dev/null &
 	pid=$!
 	for ((i = 0; i < 300; i++)); do
 		grep -qs '^ready ' "$var/ceird.out" && break
@@ -163,10 +165,13 @@ serve() {
 	[ -n "$address" ] || fail "ceird does not get ready"
 	http_address=$(sed -n 's/^ready .*http=\([^ ]*\).*/\1/p' "$var/ceird.out")
 	[ -n "$http_address" ] || fail "ceird serves no HTTP"
+	ftps_address=$(sed -n 's/^ready .*ftps=\([^ ]*\).*/\1/p' "$var/ceird.out")
+	[ -n "$ftps_address" ] || fail "ceird serves no FTPS"
 	host=${address%:*}
 	port=${address##*:}
 	http_port=${http_address##*:}
-	echo "ceird serves $dir: EPP over TLS on $address, HTTPS on $http_address, log in $var/ceird.log, process $pid"
+	ftps_port=${ftps_address##*:}
+	echo "ceird serves $dir: EPP over TLS on $address, HTTPS on $http_address, FTPS on $ftps_address, log in $var/ceird.log, process $pid"
 }
 
 make_register() {
@@ -292,6 +297,23 @@ story_messages() {
 		</epp>
 	XML
 	expect 'code="1301"' '<msgQ '
+}
+
+story_files() {
+	local ftp=ftp://localhost:$ftps_port answers=out/application-spring.csv.answer.csv tries
+	chapter "An importer's office that works with tables: a file up by FTPS, each row done as a command, the answer down"
+	ctl admin account update importer --ftps yes >/dev/null
+	(umask 077 && printf 'machine localhost login importer password %s\n' "$(cat "$dir/keys/importer.password")" >"$var/netrc")
+	printf 'imei,permit,position\n%s,CT07-287/062,1\n%s,CT07-287/062,1\n' 352106050700037 352106050700046 >"$var/application-spring.csv"
+	run cat "$var/application-spring.csv"
+	run curl -sS --ssl-reqd --cacert "$dir/keys/ca.crt" --netrc-file "$var/netrc" -T "$var/application-spring.csv" "$ftp/in/"
+	for ((tries = 0; tries < 100; tries++)); do
+		[ ! -e "$dir/files/importer/ftp/$answers" ] || break
+		sleep 0.1
+	done
+	run curl -sS --ssl-reqd --cacert "$dir/keys/ca.crt" --netrc-file "$var/netrc" "$ftp/$answers"
+	expect "352106050700037,CT07-287/062,1,1000," "352106050700046,CT07-287/062,1,2306," svTRID
+	rm -f "$var/netrc"
 }
 
 # ---- what networks see ---------------------------------------------------------------------------------------------------------
@@ -438,7 +460,7 @@ story_audit() {
 goodbye() {
 	chapter "Log in yourself"
 	cat <<-TEXT
-		EPP over TLS: $address    HTTPS: $http_address    data: $dir    log: $var/ceird.log
+		EPP over TLS: $address    HTTPS: $http_address    FTPS: $ftps_address    data: $dir    log: $var/ceird.log
 
 		Accounts: admin customs nra lea tax importer importer2 operator pos. In $dir/keys/ each has
 		NAME.crt, NAME.key and NAME.password (pos needs no certificate). As any of them:
@@ -476,6 +498,7 @@ else
 	story_stolen
 	story_refused
 	story_messages
+	story_files
 	story_delivery
 	story_unregistered
 	story_clone
