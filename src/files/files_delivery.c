@@ -153,26 +153,11 @@ static enum ceir_err answer_rejects(struct files_job *j, struct files_session *s
 static enum ceir_err write_answer(struct files_job *j, const struct files_session *s, const struct taken *t)
 {
 	static const char *const names[] = {"file", "delivery", "code", "message", "svTRID"};
-	struct table_writer *w = NULL;
-	char temporary[64], code[16];
-	int fd = files_temporary(j, "answer", temporary);
+	char code[16];
 
-	if (fd < 0)
-		return ceir_err_of_errno(errno);
 	snprintf(code, sizeof code, "%u", s->code);
-	struct str cells[] = {str_of(j->shown), str_of(t->id), str_of(code), buf_view(&s->text), str_of(s->svtrid)};
-	enum ceir_err err = table_writer_new(fd, TABLE_CSV, "delivery", names, CEIR_COUNT(names), false, j->queue, &w);
-	if (!err)
-		err = table_writer_row(w, cells);
-	if (!err)
-		err = table_writer_finish(w);
-	else
-		table_writer_drop(w);
-	if (!err)
-		return files_show(j, fd, temporary, "answer", "csv");
-	close(fd);
-	unlinkat(j->out, temporary, 0);
-	return err;
+	const struct str cells[] = {str_of(j->shown), str_of(t->id), str_of(code), buf_view(&s->text), str_of(s->svtrid)};
+	return files_answer_line(j, "delivery", names, cells, CEIR_COUNT(names));
 }
 
 /* ---- delivering ---- */

@@ -78,19 +78,15 @@ static enum ceir_err make_trid(struct files_job *j)
 
 /* ---- refusing a file as a whole ---- */
 
-static enum ceir_err write_refusal(struct files_job *j, unsigned code, struct str text)
+enum ceir_err files_answer_line(struct files_job *j, const char *record, const char *const *names, const struct str *cells, size_t n)
 {
-	static const char *const names[] = {"file", "code", "message"};
 	struct table_writer *w = NULL;
-	char temporary[64], number[16], name[FILES_NAME];
+	char temporary[64];
 	int fd = files_temporary(j, "answer", temporary);
 
 	if (fd < 0)
 		return ceir_err_of_errno(errno);
-	snprintf(number, sizeof number, "%u", code);
-	snprintf(name, sizeof name, "%s", j->shown);
-	struct str cells[] = {str_of(name), str_of(number), text};
-	enum ceir_err err = table_writer_new(fd, TABLE_CSV, "file", names, CEIR_COUNT(names), false, j->queue, &w);
+	enum ceir_err err = table_writer_new(fd, TABLE_CSV, record, names, n, false, j->queue, &w);
 	if (!err)
 		err = table_writer_row(w, cells);
 	if (!err)
@@ -102,6 +98,15 @@ static enum ceir_err write_refusal(struct files_job *j, unsigned code, struct st
 	close(fd);
 	unlinkat(j->out, temporary, 0);
 	return err;
+}
+
+static enum ceir_err write_refusal(struct files_job *j, unsigned code, struct str text)
+{
+	static const char *const names[] = {"file", "code", "message"};
+	char number[16];
+
+	snprintf(number, sizeof number, "%u", code);
+	return files_answer_line(j, "file", names, (struct str[]){str_of(j->shown), str_of(number), text}, CEIR_COUNT(names));
 }
 
 enum ceir_err files_refuse(struct files_job *j, unsigned code, const char *english, struct str what)

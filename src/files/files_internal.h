@@ -127,6 +127,9 @@ int files_temporary(const struct files_job *j, const char *what, char name[64]);
 /* Synced, renamed to SHOWN.what.ENDING; fd is closed whatever the outcome. */
 enum ceir_err files_show(const struct files_job *j, int fd, const char *temporary, const char *what, const char *ending) CEIR_MUST_USE;
 
+/* The whole answer is one row: SHOWN.answer.csv with these columns (record: what a row is). */
+enum ceir_err files_answer_line(struct files_job *j, const char *record, const char *const *names, const struct str *cells, size_t n) CEIR_MUST_USE;
+
 enum ceir_err files_do_rows(struct files_job *j) CEIR_MUST_USE;
 enum ceir_err files_do_check(struct files_job *j) CEIR_MUST_USE;
 enum ceir_err files_do_application(struct files_job *j) CEIR_MUST_USE;
