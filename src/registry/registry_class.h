@@ -143,6 +143,11 @@ enum ceir_err reg_class_touch(struct registry *r, const uint64_t *imeis, size_t 
 /* New subscribers alone: of these IMEIs (only_grey: that are grey), of all that are grey. */
 enum ceir_err reg_class_subscribers(struct registry *r, const uint64_t *imeis, size_t n, bool only_grey);
 enum ceir_err reg_class_all_grey(struct registry *r);
+/*
+ * The golden list is another: lists are made anew. Who is golden no longer is named, and told as before; who became so is not
+ * (registry_list_delta.c looks for him).
+ */
+enum ceir_err reg_class_golden_changed(struct registry *r, const struct reg_tables *old, const struct reg_tables *fresh);
 /* Lists name conditions that block: those of this mask do or do not by the policy that is in force now, and did not or did before. */
 enum ceir_err reg_class_reasons(struct registry *r, uint32_t mask);
 

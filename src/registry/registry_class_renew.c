@@ -4,7 +4,7 @@
  *   TACs, operators     a full run a little later: they are facts of conditions, and come by the hundred
  *   watches             their IMEIs are looked at: being watched is a fact as well
  *   whose a number is   the grey IMEIs of the subscribers that have changed hands are told again, for the operators' lists
- *   golden              nothing: they are spared where answers and lists are made
+ *   golden              lists are made anew: they are spared where answers and lists are made
  */
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +175,17 @@ static bool renew_watches(struct registry *r, const struct reg_tables *t, const 
 	return any;
 }
 
+/* ---- golden ---- */
+
+static bool same_golden(const struct reg_tables *a, const struct reg_tables *b)
+{
+	bool same = a->n_golden == b->n_golden;
+
+	for (size_t i = 0; same && i < a->n_golden; i++)
+		same = memcmp(a->golden[i].hash, b->golden[i].hash, sizeof a->golden[i].hash) == 0;
+	return same;
+}
+
 /* ---- all of it ---- */
 
 static enum ceir_err follow(struct registry *r, const struct reg_tables *old, const struct reg_tables *fresh)
@@ -188,6 +199,8 @@ static enum ceir_err follow(struct registry *r, const struct reg_tables *old, co
 	enum ceir_err err = renew_watches(r, fresh, old) ? reg_class_watches(r) : CEIR_OK;
 	if (!err)
 		err = renew_listings(r, old, fresh);
+	if (!err && !same_golden(old, fresh))
+		err = reg_class_golden_changed(r, old, fresh);
 	return err ? err : renew_homes(r, old, fresh);
 }
 

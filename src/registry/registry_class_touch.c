@@ -233,9 +233,9 @@ struct all_grey {
 	struct subscribers s;
 };
 
-static enum ceir_err add_grey(struct all_grey *a, uint64_t imei, uint16_t verdict)
+static enum ceir_err add_change(struct all_grey *a, uint64_t imei, uint16_t before, uint16_t verdict)
 {
-	a->s.changes[a->s.n++] = (struct store_change){.scope = a->scope, .imei = {imei}, .verdict = verdict, .before = verdict};
+	a->s.changes[a->s.n++] = (struct store_change){.scope = a->scope, .imei = {imei}, .verdict = verdict, .before = before};
 	return a->s.n < GREY_BATCH ? CEIR_OK : write_subscribers(a->r, &a->s);
 }
 
@@ -245,13 +245,13 @@ static enum ceir_err grey_items(void *ctx, const struct verdicts_item *items, si
 
 	for (size_t i = 0; i < n && !err; i++)
 		if (names_subscribers(items[i].verdict))
-			err = add_grey(ctx, items[i].imei.n, verdict_pack(items[i].verdict));
+			err = add_change(ctx, items[i].imei.n, verdict_pack(items[i].verdict), verdict_pack(items[i].verdict));
 	return err;
 }
 
 static enum ceir_err grey_malformed(void *ctx, uint64_t imei, const struct policy_class *record)
 {
-	return record->mask && !record->resolved_day ? add_grey(ctx, imei, MALFORMED_GREY) : CEIR_OK;
+	return record->mask && !record->resolved_day ? add_change(ctx, imei, MALFORMED_GREY, MALFORMED_GREY) : CEIR_OK;
 }
 
 enum ceir_err reg_class_all_grey(struct registry *r)
@@ -284,7 +284,7 @@ static enum ceir_err add_reasons(void *ctx, uint64_t imei, const struct policy_c
 		verdicts_get_entry(a->r->verdicts, (struct imei){imei}, &v);
 		verdicts_leave(a->r->class->reader);
 	}
-	return v.colour == VERDICT_GREY || v.colour == VERDICT_BLACK ? add_grey(a, imei, verdict_pack(v)) : CEIR_OK;
+	return v.colour == VERDICT_GREY || v.colour == VERDICT_BLACK ? add_change(a, imei, verdict_pack(v), verdict_pack(v)) : CEIR_OK;
 }
 
 enum ceir_err reg_class_reasons(struct registry *r, uint32_t mask)
@@ -297,6 +297,50 @@ enum ceir_err reg_class_reasons(struct registry *r, uint32_t mask)
 	if (!err)
 		err = write_subscribers(r, &a.s);
 	free(a.s.changes);
+	return err;
+}
+
+/* ---- golden ---- */
+
+#define NOBODY (UINT64_C(1) << 62 | UINT64_C(31) << 54) /* a malformed IMEI of 31 digits, which triplet_malformed_key() makes of nothing */
+
+struct golden_left {
+	struct all_grey a;
+	const struct reg_tables *old, *fresh;
+};
+
+/* It was spared as one that is white; now its verdict counts. */
+static enum ceir_err golden_left(void *ctx, const struct verdicts_item *items, size_t n)
+{
+	struct golden_left *g = ctx;
+	struct registry *r = g->a.r;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		struct verdict was = items[i].verdict;
+
+		if (reg_tables_golden(r, g->fresh, items[i].imei.n) || !reg_spare_golden(r, g->old, items[i].imei, &was))
+			continue;
+		err = add_change(&g->a, items[i].imei.n, verdict_pack(was), verdict_pack(items[i].verdict));
+	}
+	return err;
+}
+
+enum ceir_err reg_class_golden_changed(struct registry *r, const struct reg_tables *old, const struct reg_tables *fresh)
+{
+	struct golden_left g = {.a = {.r = r, .scope = STORE_SCOPE_SUBSCRIBER, .s = {.changes = calloc(GREY_BATCH, sizeof *g.a.s.changes)}},
+		.old = old, .fresh = fresh};
+	enum ceir_err err = g.a.s.changes ? CEIR_OK : CEIR_ENOMEM;
+
+	if (!err)
+		err = verdicts_scan(r->verdicts, r->class->reader, (struct imei){0}, (struct imei){IMEI_MAX}, 1u << VERDICT_GREY | 1u << VERDICT_BLACK,
+			golden_left, &g);
+	/* The log does not name who became golden. That somebody did makes it longer all the same, or no list would be made. */
+	if (!err)
+		err = add_change(&g.a, NOBODY, 0, 0);
+	if (!err)
+		err = write_subscribers(r, &g.a.s);
+	free(g.a.s.changes);
 	return err;
 }
 

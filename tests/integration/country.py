@@ -201,8 +201,12 @@ class Country(Test):
 
     def settled(self, account="operator1"):
         """Waits until the outbox of grey and black says what the lists say."""
-        def same():
-            now = {k: self.list(k, account=account).table() for k in ("black", "grey", "exceptions")}
+        def differences():
             box = self.check_outbox(account)
-            return all(k in box and box[k][1] == now[k] for k in now)
-        eventually(same, True, TIMEOUT)
+            found = {}
+            for kind in ("black", "grey", "exceptions"):
+                now, shown = self.list(kind, account=account).table(), box[kind][1] if kind in box else None
+                if shown != now:
+                    found[kind] = "no file" if shown is None else [(k, shown.get(k), now.get(k)) for k in sorted({*now, *shown}) if shown.get(k) != now.get(k)][:10]
+            return found
+        eventually(differences, {}, TIMEOUT)

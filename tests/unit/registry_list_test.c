@@ -247,6 +247,8 @@ static void who_becomes_golden_leaves_the_lists_and_is_not_mentioned_again(void 
 	snprintf(set, sizeof set, "id=%s", imei);
 	assert_int_equal(create(c.admin, "golden", set), REG_DONE);
 	country_settle(&c);
+	/* Outboxes are served when the log grows: nothing else has happened here. */
+	assert_true(last() > seq);
 	assert_rows(c.a, "grey", seq, 1, with("removed", row3(imei, "255010000000040", "380500000040")));
 	see(c.a, imei_text(TAC_B, 41), "255010000000041", "380500000041");
 	country_days(&c, 2);
@@ -256,6 +258,16 @@ static void who_becomes_golden_leaves_the_lists_and_is_not_mentioned_again(void 
 	see(c.a, imei, "255010000000042", "380500000042");
 	country_settle(&c);
 	assert_rows(c.a, "grey", seq, 0, NULL);
+
+	/* Golden no longer: the grey list has it again, and what is told of it is in the next delta. */
+	seq = last();
+	assert_int_equal(remove_(c.admin, "golden", imei, NULL), REG_DONE);
+	country_settle(&c);
+	struct list *l = list_get(c.a, "grey", seq);
+	assert_int_equal(l->n, 2);
+	assert_non_null(list_row(l, with("added", row3(imei, "255010000000040", "380500000040"))));
+	assert_non_null(list_row(l, with("added", row3(imei, "255010000000042", "380500000042"))));
+	list_free(l);
 }
 
 /* ---- files ---- */
