@@ -398,6 +398,57 @@ void reg_execute(struct reg_session *s, const struct reg_command *c, struct aren
  */
 enum ceir_err reg_settle(struct reg_session *s) CEIR_MUST_USE;
 
+/* ---- remotes: FTPS servers of others, with which src/remote exchanges files for an account ------------------------- */
+
+/* An active remote of an active account (object "remote"). Texts are in the arena they were asked into. */
+struct reg_remote {
+	int64_t id;                      /* never used again for another */
+	struct str code, account, op;    /* op: code of the account's operator; empty: it has none, and gets no lists */
+	struct str host, user;
+	uint16_t port;
+	bool implicit;                   /* TLS from the first byte (port 990); else AUTH TLS (RFC 4217) */
+	struct str password;             /* in the clear: wipe the arena's copy (sodium_memzero) when it is not needed any more */
+	struct str ca;                   /* PEM of who may have signed the server's certificate; empty: those of the system */
+	struct str lists_to, answers_to, fetch_from; /* folders over there; empty: nothing of that kind */
+	unsigned lists;                  /* REG_BIT(enum reg_list_kind) */
+	enum reg_list_format format;
+	enum reg_packing packing;
+	bool keep;                       /* what was fetched stays there; else it is deleted there when it is taken */
+	unsigned interval_s;             /* between two looks for files to fetch */
+	int64_t changed_us;              /* when the settings were changed last: failures before then do not count */
+};
+typedef void (*reg_remote_row)(void *ctx, const struct reg_remote *remote);
+enum ceir_err reg_remotes_active(struct registry *r, struct arena *arena, reg_remote_row row, void *ctx) CEIR_MUST_USE;
+
+enum reg_remote_way { REG_REMOTE_LIST, REG_REMOTE_ANSWER, REG_REMOTE_FETCH };
+
+/* What came of one transfer, or of a try. */
+struct reg_remote_event {
+	enum reg_remote_way way;
+	struct str file;                 /* its name; empty: it failed before there was one */
+	uint64_t bytes;
+	int64_t mtime_s;                 /* ANSWER, FETCH: tell this file from a later one of the same name */
+	uint8_t sha256[32];
+	enum reg_list_kind list;         /* LIST */
+	int64_t to;                      /* LIST: the remote has the list up to this sequence number */
+	const char *error;               /* NULL: done; else why not, one line for people, without secrets */
+};
+/*
+ * One transaction, durable on return: an audit row (verb transfer, object remote; account: the remote's), what is remembered of the file, and the
+ * state that remote:info shows. The fifth failure in a row is told to the administrators' queues; the first success after it too. CEIR_ENOENT: the remote is gone.
+ */
+enum ceir_err reg_remote_note(struct registry *r, int64_t remote, const struct reg_remote_event *e) CEIR_MUST_USE;
+/* Up to which sequence number the remote has a list; -1: it has none. */
+enum ceir_err reg_remote_has(struct registry *r, int64_t remote, enum reg_list_kind list, int64_t *seq) CEIR_MUST_USE;
+/* Was this file (ANSWER, FETCH) noted as done? */
+enum ceir_err reg_remote_known(struct registry *r, int64_t remote, enum reg_remote_way way, struct str name, uint64_t size, int64_t mtime_s, bool *known)
+	CEIR_MUST_USE;
+/* Forgets the files of this way that no longer lie where they came from: all but these names. */
+enum ceir_err reg_remote_forget(struct registry *r, int64_t remote, enum reg_remote_way way, const struct str *names, size_t n) CEIR_MUST_USE;
+
+/* NAME.sig of a list file, as in outboxes: one JSON object and a line end (docs/formats.md). */
+void reg_list_signature_print(struct buf *out, struct str op, enum reg_list_kind list, const struct reg_file *f);
+
 /* Numbers for the log and later for metrics; any thread. */
 struct reg_stats {
 	uint64_t commands, refused, transforms, commits, verdicts, verdict_bytes, audit_seq, change_seq;

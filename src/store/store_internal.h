@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 #define STORE_APPLICATION_ID 0x43454952 /* "CEIR", PRAGMA application_id */
-#define STORE_VERSION 3                 /* PRAGMA user_version; 1 had no operators, 2 no FTPS: opening brings them up to 3 */
+#define STORE_VERSION 4                 /* PRAGMA user_version; 1 had no operators, 2 no FTPS, 3 no remotes: opening brings them up to 4 */
 #define STORE_STATEMENTS 256            /* cached statements of a connection; power of two, never full */
 
 struct store_statement {
@@ -49,7 +49,7 @@ enum ceir_err store_heads_load(struct store_conn *c);
 
 /* Every table of the register, in order of creation; ends with NULL. */
 extern const struct store_table *const store_tables[];
-extern const size_t store_tables_v1;    /* so many of them stood in version 1 */
+extern const size_t store_tables_v1, store_tables_v2; /* so many of them stood in version 1; in 2 and 3 */
 /* Tables that have functions of their own: of version 1 with what came since, and those that came with version 2. */
 extern const char store_extra_ddl[], store_extra_ddl2[];
 /* The DDL of one table of the list. */

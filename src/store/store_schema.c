@@ -66,10 +66,13 @@ static const struct store_column listing_columns[] = {INT("id"), KEY_TEXT("code"
 TABLE(STORE_LISTING, "listing", LISTING_N, listing_columns, "CREATE INDEX listing_imei ON listing(imei) WHERE imei IS NOT NULL;"
 	"CREATE INDEX listing_tac ON listing(tac) WHERE tac IS NOT NULL;CREATE INDEX listing_next ON listing(next_at) WHERE next_at IS NOT NULL");
 
-/* ftps, since version 3: "yes" when the password alone opens the FTPS face; it stands last, where the migration puts it. */
+/*
+ * ftps, since version 3: "yes" when the password alone opens the FTPS face. lang, since version 4: a language tag of i18n. Both stand last,
+ * where the migrations put them.
+ */
 static const struct store_column account_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("role"), NEED_TEXT("pw"), TEXT("importer"),
 	TEXT("operator"), NEED_TEXT("status"), NEED_INT("fails"), INT("locked_until"), INT("last_login"), HISTORY,
-	TEXT("ftps")};
+	TEXT("ftps"), TEXT("lang")};
 TABLE(STORE_ACCOUNT, "account", ACCOUNT_N, account_columns, NULL);
 
 static const struct store_column account_cert_columns[] = {INT("id"), {.name = "sha256", .type = STORE_BLOB, .constraint = "NOT NULL"},
@@ -142,13 +145,28 @@ static const struct store_column list_ack_columns[] = {INT("id"), NEED_TEXT("ope
 	NEED_TEXT("account")};
 TABLE(STORE_LIST_ACK, "list_ack", LIST_ACK_N, list_ack_columns, "CREATE UNIQUE INDEX list_ack_of ON list_ack(operator, list)");
 
+/* pw: sealed by the registry. lists: names between spaces. keep: yes or no. */
+static const struct store_column remote_columns[] = {INT("id"), KEY_TEXT("code"), NEED_TEXT("account"), NEED_TEXT("host"), NEED_INT("port"),
+	NEED_TEXT("tls"), NEED_TEXT("user"), {.name = "pw", .type = STORE_BLOB, .constraint = "NOT NULL"}, TEXT("ca"), TEXT("lists_to"),
+	TEXT("lists"), TEXT("format"), TEXT("packing"), TEXT("answers_to"), TEXT("fetch_from"), TEXT("keep"), NEED_INT("interval"),
+	NEED_TEXT("status"), NEED_INT("failures"), TEXT("error"), INT("failed_at"), INT("done_at"), HISTORY};
+TABLE(STORE_REMOTE, "remote", REMOTE_N, remote_columns, "CREATE INDEX remote_account ON remote(account)");
+
+/* mtime: seconds, as the other side says; it and size tell a file from a later one of the same name. */
+static const struct store_column remote_file_columns[] = {INT("id"), NEED_INT("remote"), NEED_TEXT("way"), NEED_TEXT("name"), NEED_INT("size"),
+	NEED_INT("mtime"), NEED_INT("at")};
+TABLE(STORE_REMOTE_FILE, "remote_file", REMOTE_FILE_N, remote_file_columns,
+	"CREATE UNIQUE INDEX remote_file_name ON remote_file(remote, way, name)");
+
 const struct store_table *const store_tables[] = {&STORE_IMPORTER, &STORE_PERMIT, &STORE_POSITION, &STORE_CERTIFICATE,
 	&STORE_CERTIFICATE_TAC, &STORE_TAC, &STORE_APPLICATION, &STORE_LISTING, &STORE_ACCOUNT, &STORE_ACCOUNT_CERT, &STORE_TAG,
 	&STORE_TRANSFER, &STORE_AUDIT,
 	/* Since version 2. */
 	&STORE_OPERATOR, &STORE_OPERATOR_PLMN, &STORE_PORTABILITY, &STORE_DELIVERY, &STORE_POLICY, &STORE_GOLDEN, &STORE_WATCH, &STORE_LIST_FILE,
-	&STORE_LIST_ACK, NULL};
-const size_t store_tables_v1 = 13;
+	&STORE_LIST_ACK,
+	/* Since version 4. */
+	&STORE_REMOTE, &STORE_REMOTE_FILE, NULL};
+const size_t store_tables_v1 = 13, store_tables_v2 = 22;
 
 void store_put_ddl(struct buf *sql, const struct store_table *t)
 {
@@ -203,10 +221,12 @@ static const char migration2[] =
 /* An account may be let in by its password over FTPS since version 3; none is until somebody says so. */
 static const char migration3[] = "ALTER TABLE account ADD COLUMN ftps TEXT;";
 
+static const char migration4[] = "ALTER TABLE account ADD COLUMN lang TEXT;";
+
 /* What a register of version 1 lacks. */
 static void put_migration2(struct buf *sql)
 {
-	for (size_t i = store_tables_v1; store_tables[i]; i++)
+	for (size_t i = store_tables_v1; i < store_tables_v2; i++)
 		store_put_ddl(sql, store_tables[i]);
 	buf_c(sql, store_extra_ddl2);
 	buf_c(sql, migration2);
@@ -220,7 +240,11 @@ enum ceir_err store_migrate(struct store_conn *c, int64_t from)
 	buf_c(&sql, "BEGIN IMMEDIATE;");
 	if (from < 2)
 		put_migration2(&sql);
-	buf_c(&sql, migration3);
+	if (from < 3)
+		buf_c(&sql, migration3);
+	for (size_t i = store_tables_v2; store_tables[i]; i++)
+		store_put_ddl(&sql, store_tables[i]);
+	buf_c(&sql, migration4);
 	buf_printf(&sql, "PRAGMA user_version = %d;COMMIT", STORE_VERSION);
 	buf_char(&sql, '\0');
 	err = sql.failed ? CEIR_ENOMEM : store_exec(c, sql.p);

@@ -456,7 +456,8 @@ static void meta(void **state)
 static const char version1[] =
 	"DROP TABLE operator; DROP TABLE operator_plmn; DROP TABLE portability; DROP TABLE delivery; DROP TABLE policy; DROP TABLE golden;"
 	"DROP TABLE watch; DROP TABLE list_file; DROP TABLE list_ack; DROP TABLE change_block; DROP TABLE meta;"
-	"ALTER TABLE account DROP COLUMN ftps; ALTER TABLE change DROP COLUMN before; ALTER TABLE change DROP COLUMN record; PRAGMA user_version = 1;"
+	"DROP TABLE remote; DROP TABLE remote_file; ALTER TABLE account DROP COLUMN lang; ALTER TABLE account DROP COLUMN ftps;"
+	"ALTER TABLE change DROP COLUMN before; ALTER TABLE change DROP COLUMN record; PRAGMA user_version = 1;"
 	"INSERT INTO audit(seq, at, verb, code, request, response, hash) VALUES (9, 1, 'query', 1000, x'', x'', x'');"
 	"INSERT INTO change VALUES (1, 10, 62, 5, 1, NULL), (2, 11, 63, 5, 1, NULL), (3, 10, 63, 6, 2, NULL),"
 	" (4, 35000000000000, 3, 6, 2, 1), (5, 10, 1, 7, 3, NULL);"
@@ -485,7 +486,7 @@ static void brought_up_from_version_1(void **state)
 	assert_int_equal(store_get(f->db, &STORE_OPERATOR, OPERATOR_CODE, store_text(STR("MNO-2")), a, row), CEIR_OK);
 	assert_true(row[OPERATOR_ID].i == 2 && row[OPERATOR_CR_AT].i == 4);
 	assert_int_equal(sql_number(f, "SELECT count(*) FROM operator"), 2);
-	assert_int_equal(sql_number(f, "PRAGMA user_version"), 3);
+	assert_int_equal(sql_number(f, "PRAGMA user_version"), 4);
 	assert_int_equal(sql_number(f, "SELECT count(*) FROM account WHERE ftps IS NULL"), 4);
 	assert_int_equal(store_verify(f->db, no_line, NULL), CEIR_OK);
 	/* The next start finds it as it is. */
@@ -497,25 +498,39 @@ static void brought_up_from_version_1(void **state)
 	arena_free(a);
 }
 
-static void brought_up_from_version_2(void **state)
+/* How much of a register of today one of version 2 or 3 lacks. */
+static void bring_up(struct fixture *f, const char *lacks)
 {
-	struct fixture *f = *state;
 	struct store_conn *c;
 
 	close_(f);
 	sql(f, "INSERT INTO account(code, role, pw, status, fails) VALUES ('a', 'lea', 'x', 'active', 0);"
-		"ALTER TABLE account DROP COLUMN ftps; PRAGMA user_version = 2");
+		"DROP TABLE remote; DROP TABLE remote_file; ALTER TABLE account DROP COLUMN lang");
+	sql(f, lacks);
 	assert_int_equal(store_open_readonly(f->path, &c), CEIR_ECORRUPT);
 	open_(f);
-	assert_int_equal(sql_number(f, "PRAGMA user_version"), 3);
-	assert_int_equal(sql_number(f, "SELECT count(*) FROM account WHERE code = 'a' AND ftps IS NULL"), 1);
+	assert_int_equal(sql_number(f, "PRAGMA user_version"), 4);
+	assert_int_equal(sql_number(f, "SELECT count(*) FROM account WHERE code = 'a' AND ftps IS NULL AND lang IS NULL"), 1);
+	assert_int_equal(sql_number(f, "SELECT count(*) FROM remote"), 0);
+	assert_int_equal(sql_number(f, "SELECT count(*) FROM remote_file"), 0);
+}
+
+static void brought_up_from_version_2(void **state)
+{
+	bring_up(*state, "ALTER TABLE account DROP COLUMN ftps; PRAGMA user_version = 2");
+}
+
+static void brought_up_from_version_3(void **state)
+{
+	bring_up(*state, "PRAGMA user_version = 3");
 }
 
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, make, destroy)
 	const struct CMUnitTest tests[] = {TEST(against_an_array), TEST(taken_back_blocks_leave_no_gap), TEST(a_callback_stops_the_scan),
-		TEST(size_on_disk), TEST(damaged_blocks), TEST(gaps_and_overlaps), TEST(meta), TEST(brought_up_from_version_1), TEST(brought_up_from_version_2)};
+		TEST(size_on_disk), TEST(damaged_blocks), TEST(gaps_and_overlaps), TEST(meta), TEST(brought_up_from_version_1), TEST(brought_up_from_version_2),
+		TEST(brought_up_from_version_3)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
