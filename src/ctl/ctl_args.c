@@ -59,6 +59,13 @@ static bool *global_flag(struct ctl_args *a, const char *name, size_t n)
 	return NULL;
 }
 
+bool ctl_args_is_global(const char *name)
+{
+	struct ctl_args none = {.dir = NULL};
+
+	return global_value(&none, name, strlen(name)) || global_flag(&none, name, strlen(name));
+}
+
 static bool is_flag(const char *name, size_t n)
 {
 	for (size_t i = 0; i < CEIR_COUNT(FLAGS); i++)

@@ -30,6 +30,8 @@ struct ctl_args {
 enum ceir_err ctl_args_parse(int argc, char *const *argv, struct ctl_args *out, char *why, size_t why_size) CEIR_MUST_USE;
 void ctl_args_free(struct ctl_args *a);
 
+/* Is --name an option common to all commands? */
+bool ctl_args_is_global(const char *name);
 /* Value of the last option of that name, NULL when there is none; marks all of them taken. */
 const char *ctl_args_value(struct ctl_args *a, const char *name);
 bool ctl_args_flag(struct ctl_args *a, const char *name);

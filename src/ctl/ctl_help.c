@@ -71,16 +71,19 @@ static const char *type_text(const struct reg_field *f)
 	return texts[f->type];
 }
 
-static void help_field(FILE *to, const struct reg_field *f, const char *prefix, bool create)
+static void help_field(FILE *to, const struct reg_object *o, const struct reg_field *f, const char *prefix, bool create)
 {
-	fprintf(to, "  --%s%s%s %s", prefix, f->name, f->type == REG_SECRET ? "-file" : "", type_text(f));
+	char option[CTL_OPTION_MAX];
+
+	ctl_field_option(o, f, prefix, option);
+	fprintf(to, "  --%s%s %s", option, f->type == REG_SECRET ? "-file" : "", type_text(f));
 	for (size_t i = 0; f->choices && f->choices[i]; i++)
 		fprintf(to, "%s%s", i ? "|" : "", f->choices[i]);
 	for (const struct reg_field *g = f->fields; g && g->name; g++)
 		if (!(g->flags & REG_SERVER))
 			fprintf(to, "%s%s=..", g == f->fields ? "" : ",", g->name);
-	if (f->type == REG_HEX32)
-		fprintf(to, ", or --%s%s-file PEM", prefix, f->name);
+	if (f->type != REG_SECRET && ctl_field_has_file(f))
+		fprintf(to, ", or --%s%s-file %s", prefix, f->name, f->type == REG_HEX32 ? "PEM" : "FILE");
 	fprintf(to, "%s%s\n", f->flags & REG_NEEDED && create ? "  (needed)" : "", f->flags & REG_MANY ? "  (may repeat)" : "");
 }
 
@@ -93,14 +96,14 @@ static void help_verb(FILE *to, const struct reg_object *o, enum reg_verb verb)
 		verb == REG_CHECK ? "... | -" : "");
 	for (const struct reg_field *f = o->fields + 1; f->name; f++) {
 		if (verb == REG_CREATE && !(f->flags & REG_SERVER))
-			help_field(to, f, "", true);
+			help_field(to, o, f, "", true);
 		if (verb != REG_UPDATE || f->flags & (REG_SERVER | REG_FIXED))
 			continue;
 		if (!(f->flags & REG_MANY) || f->type == REG_GROUP)
-			help_field(to, f, "", false);
+			help_field(to, o, f, "", false);
 		if (f->flags & REG_MANY) {
-			help_field(to, f, "add-", false);
-			help_field(to, f, "rem-", false);
+			help_field(to, o, f, "add-", false);
+			help_field(to, o, f, "rem-", false);
 		}
 	}
 	if (strcmp(o->name, "application") == 0 && (verb == REG_CREATE || verb == REG_UPDATE))

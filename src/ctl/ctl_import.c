@@ -302,14 +302,15 @@ static enum ctl_exit rows_take(struct import *x)
 /* Options that a create of this object has are understood; others are refused before anything is sent. */
 static enum ctl_exit options_check(struct import *x)
 {
-	char name[72];
+	char name[CTL_OPTION_MAX];
 
 	for (const struct reg_field *f = x->o->fields; f->name; f++) {
 		if (f->flags & REG_SERVER)
 			continue;
-		(void)ctl_args_value(&x->c->args, f->name);
+		ctl_field_option(x->o, f, "", name);
+		(void)ctl_args_value(&x->c->args, name);
 		snprintf(name, sizeof(name), "%s-file", f->name);
-		if (f->type == REG_SECRET || f->type == REG_HEX32)
+		if (ctl_field_has_file(f))
 			(void)ctl_args_value(&x->c->args, name);
 	}
 	return ctl_options_end(x->c);

@@ -2,8 +2,8 @@
  * ctl_request.c - see ctl_request.h.
  *
  * A field "model" is the option --model; in update it also has --add-model and --rem-model when it may repeat. A secret comes
- * from a file (--pw-file), a fingerprint may come from a certificate (--certificate-file). A group is one option with its
- * fields as name=value pairs.
+ * from a file (--pw-file), a fingerprint may come from a certificate (--certificate-file), a text of several lines from its file
+ * (--ca-file). A group is one option with its fields as name=value pairs.
  */
 #include "ctl/ctl_request.h"
 
@@ -12,8 +12,6 @@
 #include "ctl/ctl_session.h"
 #include "ctl/ctl_xml.h"
 #include "tls/tls.h"
-
-#define OPTION_MAX 64
 
 /* What the building of one document needs. */
 struct build {
@@ -102,23 +100,62 @@ static enum ceir_err put_fingerprint(struct build *x, const struct reg_field *f,
 	return CEIR_OK;
 }
 
+static enum ceir_err put_lines(struct build *x, const struct reg_field *f, const char *file)
+{
+	struct buf text = BUF_INIT(0);
+	/* As the server counts, in characters: of four bytes at most. */
+	enum ceir_err err = file_read(file, 4 * (size_t)f->max, &text);
+
+	if (!err && !str_is_utf8(buf_view(&text)))
+		err = CEIR_EINVAL;
+	if (err)
+		snprintf(x->why, x->why_size, "--%s-file %s: %s", f->name, file, ceir_err_text(err));
+	else
+		ctl_xml_element(x->b, x->o->name, f->name, buf_view(&text));
+	buf_free(&text);
+	return err ? CEIR_EINVAL : CEIR_OK;
+}
+
+void ctl_field_option(const struct reg_object *o, const struct reg_field *f, const char *prefix, char out[CTL_OPTION_MAX])
+{
+	bool taken = !*prefix && ctl_args_is_global(f->name);
+
+	snprintf(out, CTL_OPTION_MAX, "%s%s%s%s", prefix, taken ? o->name : "", taken ? "-" : "", f->name);
+}
+
+bool ctl_field_has_file(const struct reg_field *f)
+{
+	return f->type == REG_SECRET || f->type == REG_HEX32 || f->flags & REG_LINES;
+}
+
+static enum ceir_err put_file(struct build *x, const struct reg_field *f, const char *file)
+{
+	return f->type == REG_SECRET ? put_secret(x, f, file) : f->type == REG_HEX32 ? put_fingerprint(x, f, file) : put_lines(x, f, file);
+}
+
 /* All options of one field; prefix "", "add-" or "rem-". *n counts what was written. */
 static enum ceir_err put_options(struct build *x, const struct reg_field *f, const char *prefix, size_t *n)
 {
-	char option[OPTION_MAX], from_file[OPTION_MAX];
+	char option[CTL_OPTION_MAX], column[CTL_OPTION_MAX], from_file[CTL_OPTION_MAX];
 	const char *value;
 	enum ceir_err err = CEIR_OK;
 	size_t at = 0;
 
-	snprintf(option, sizeof(option), "%s%s", prefix, f->name);
+	ctl_field_option(x->o, f, prefix, option);
+	snprintf(column, sizeof(column), "%s%s", prefix, f->name);
 	snprintf(from_file, sizeof(from_file), "%s%s-file", prefix, f->name);
 	if (f->type != REG_SECRET)
 		for (; !err && (value = ctl_args_next(x->a, option, &at)); (*n)++)
 			err = put_field(x, f, value);
+	/* The columns of an import are called as the fields. */
 	at = 0;
-	if (f->type == REG_SECRET || f->type == REG_HEX32)
+	if (f->type != REG_SECRET && strcmp(column, option) != 0)
+		for (; !err && (value = ctl_args_next(x->a, column, &at)); (*n)++)
+			err = put_field(x, f, value);
+	at = 0;
+	if (ctl_field_has_file(f))
 		for (; !err && (value = ctl_args_next(x->a, from_file, &at)); (*n)++)
-			err = f->type == REG_SECRET ? put_secret(x, f, value) : put_fingerprint(x, f, value);
+			err = put_file(x, f, value);
 	if (!err && *n > 1 && !(f->flags & REG_MANY)) {
 		snprintf(x->why, x->why_size, "--%s may be given once only", option);
 		err = CEIR_EINVAL;

@@ -29,6 +29,14 @@ enum ceir_err ctl_request_query(
 
 /* Whether a verb of the table is one that a frame can do: what brings a file (a delivery, sightings) goes over HTTPS. */
 bool ctl_request_can(const struct reg_object *o, enum reg_verb verb);
+/*
+ * A field "model" is the option --model, prefix (for lists in update) "add-" or "rem-". Where that is an option of ceirctl itself the object's name
+ * stands before it: --remote-host.
+ */
+#define CTL_OPTION_MAX 64
+void ctl_field_option(const struct reg_object *o, const struct reg_field *f, const char *prefix, char out[CTL_OPTION_MAX]);
+/* Whether a field has an option --FIELD-file. */
+bool ctl_field_has_file(const struct reg_field *f);
 /* The only sub-field of all groups of o with that name, and its group; NULL: none. */
 const struct reg_field *ctl_group_field(const struct reg_object *o, struct str name, const struct reg_field **group);
 

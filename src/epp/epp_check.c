@@ -224,7 +224,7 @@ void epp_check(struct epp_parser *p, const struct epp_services *announced, struc
 		epp_refuse_at(p, c, REG_SYNTAX, root, N_("A client sends hello, command or extension"));
 	else
 		check_frame(p, announced, c, asked, top, verb);
-	/* Until the object is known to be another, a create or update may be one of an account, with its password. */
+	/* Until the object is known to be another, a create or update may be one of an account or a remote, with its password. */
 	if (c->verb == REG_CREATE || c->verb == REG_UPDATE)
-		c->secret = !c->object || str_eq_c(str_of(c->object->name), "account");
+		c->secret = !c->object || reg_object_has_secret(c->object);
 }

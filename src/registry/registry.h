@@ -79,6 +79,8 @@ enum reg_field_flag {
 	REG_FIXED = 16,    /* create only, no update */
 	REG_FILTER = 32,   /* query may filter by it */
 	REG_SORT = 64,     /* query may sort by it */
+	REG_CLEARS = 128,  /* REG_TEXT: may be empty, which takes away what there was */
+	REG_LINES = 256,   /* REG_TEXT: may have line ends; clients read it from a file */
 };
 
 struct reg_field {
@@ -103,6 +105,8 @@ struct reg_object {
 extern const struct reg_object *const reg_objects[]; /* NULL-terminated */
 const struct reg_object *reg_object_by_name(struct str name); /* NULL: none */
 const struct reg_object *reg_object_by_uri(struct str uri);
+/* Has it a field REG_SECRET: what creates or changes it is secret (struct reg_command). */
+bool reg_object_has_secret(const struct reg_object *o);
 /* What a value of this type must look like, for people: English, a catalogue key. NULL for plain texts and groups. */
 const char *reg_type_expects(enum reg_type type);
 const struct reg_field *reg_field_find(const struct reg_field *fields, struct str name); /* NULL: none */

@@ -23,6 +23,7 @@ struct registry {
 	_Atomic int64_t last_trid_us; /* every svTRID has a microsecond of its own */
 	_Atomic uint64_t accounts_version; /* rises with every change of an account: sessions look again */
 	_Atomic uint64_t commands, refused, transforms;
+	_Atomic uint64_t sealed_told;  /* remotes (bit: id modulo 64) whose password does not open, which the log has said */
 
 	pthread_mutex_t sessions_lock;
 	struct reg_session *sessions; /* logged in */
@@ -162,6 +163,8 @@ enum ceir_err reg_object_nodes(struct exec *x, const struct reg_object *o, const
 const struct store_table *reg_object_table(const struct reg_object *o); /* NULL: imei */
 /* Position `number` of a permit's row. CEIR_ENOENT. */
 enum ceir_err reg_position(struct exec *x, int64_t permit, int64_t number, struct store_val *row);
+/* Deletes every row whose column `parent` is id. */
+enum ceir_err reg_delete_list(struct exec *x, const struct store_table *t, int parent, int64_t id);
 
 /* ---- registry_verdict.c: facts -> verdict -> change ---- */
 
@@ -259,7 +262,8 @@ enum ceir_err reg_password_hash(struct registry *r, struct str password, char *o
 
 enum reg_message_kind { REG_MESSAGE_APPLICATION_DONE = 1, REG_MESSAGE_TRANSFER_REQUESTED, REG_MESSAGE_TRANSFER_DECIDED,
 	REG_MESSAGE_APPLICATION_PENDING, REG_MESSAGE_LIST_READY, REG_MESSAGE_DELIVERY_HELD, REG_MESSAGE_DELIVERY_DECIDED, REG_MESSAGE_WATCH_SEEN,
-	REG_MESSAGE_POLICY_TRIED, REG_MESSAGE_POLICY_ACTIVE, REG_MESSAGE_POLICY_GUARDED, REG_MESSAGE_RUN_GUARDED, REG_MESSAGES };
+	REG_MESSAGE_POLICY_TRIED, REG_MESSAGE_POLICY_ACTIVE, REG_MESSAGE_POLICY_GUARDED, REG_MESSAGE_RUN_GUARDED,
+	REG_MESSAGE_REMOTE_FAILS, REG_MESSAGE_REMOTE_WORKS, REG_MESSAGES };
 enum ceir_err reg_message_to(struct exec *x, struct str clid, enum reg_message_kind kind, const struct str *args, size_t n);
 /* To every active account (the first 64) of an importer, or of a role. */
 enum ceir_err reg_message_to_role(struct exec *x, enum reg_role role, enum reg_message_kind kind, const struct str *args, size_t n);
@@ -357,6 +361,11 @@ void reg_lists_close(struct registry *r);
 /* Verdicts have changed up to seq: lists are due. Any thread. */
 void reg_lists_due(struct registry *r, int64_t seq);
 enum ceir_err reg_list_info(struct exec *x), reg_list_update(struct exec *x), reg_list_query(struct exec *x);
+
+/* ---- registry_remote.c ---- */
+enum ceir_err reg_remote_create(struct exec *x), reg_remote_update(struct exec *x), reg_remote_delete(struct exec *x);
+/* The values of a remote's field that may repeat. */
+enum ceir_err reg_remote_nodes(struct exec *x, const struct reg_field *f, struct reg_list *out, const struct store_val *row);
 
 /* ---- registry_session.c ---- */
 

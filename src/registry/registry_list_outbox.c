@@ -113,19 +113,26 @@ static enum ceir_err put_served(struct exec *x)
 	return err ? err : reg_message_to_operator(x, str_of(job->code), REG_MESSAGE_LIST_READY, args, CEIR_COUNT(args));
 }
 
+void reg_list_signature_print(struct buf *out, struct str op, enum reg_list_kind list, const struct reg_file *f)
+{
+	buf_c(out, "{\"operator\":");
+	buf_json(out, op);
+	buf_printf(out, ",\"list\":\"%s\",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64
+		",\"sha256\":\"%s\",\"signature\":\"%s\"}\n", reg_list_name(list), f->from, f->to, f->rows, f->bytes, f->digest, f->signature);
+}
+
 /* .NAME.sig: what was signed, as one JSON object. */
 static enum ceir_err write_signature(const char *dir, const struct reg_list_file *f)
 {
 	const struct reg_list_job *job = f->job;
+	struct reg_file file = {.from = job->from < 0 ? 0 : job->from, .to = job->to, .rows = f->info.rows, .bytes = f->info.bytes};
 	struct buf b = BUF_INIT(4096);
 	char path[REG_LIST_PATH + 128];
 	enum ceir_err err;
 
-	buf_c(&b, "{\"operator\":");
-	buf_json(&b, str_of(job->code));
-	buf_printf(&b, ",\"list\":\"%s\",\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"rows\":%" PRIu64 ",\"bytes\":%" PRIu64
-		",\"sha256\":\"%s\",\"signature\":\"%s\"}\n", reg_list_name(job->kind), job->from < 0 ? 0 : job->from, job->to, f->info.rows,
-		f->info.bytes, f->digest, f->signature);
+	memcpy(file.digest, f->digest, sizeof file.digest);
+	memcpy(file.signature, f->signature, sizeof file.signature);
+	reg_list_signature_print(&b, str_of(job->code), job->kind, &file);
 	snprintf(path, sizeof path, "%s/.%s.sig", dir, f->name);
 	err = b.failed ? CEIR_ENOMEM : file_write(path, buf_view(&b), 0600);
 	buf_free(&b);

@@ -17,6 +17,8 @@ static const char *const texts[REG_MESSAGES] = {
 	[REG_MESSAGE_POLICY_ACTIVE] = N_("Policy {0} is in force: {1} IMEIs have changed"),
 	[REG_MESSAGE_POLICY_GUARDED] = N_("Policy {0} was not put in force: {1} of {2} IMEIs would change"),
 	[REG_MESSAGE_RUN_GUARDED] = N_("A classification was stopped: {0} of {1} IMEIs would become black; repeat the policy with force"),
+	[REG_MESSAGE_REMOTE_FAILS] = N_("Remote {0} of account {1} has failed {2} times in a row: {3}"),
+	[REG_MESSAGE_REMOTE_WORKS] = N_("Remote {0} of account {1} works again after {2} failures"),
 };
 
 static enum ceir_err put(struct exec *x, int64_t account, enum reg_message_kind kind, const struct str *args, size_t n)

@@ -340,6 +340,39 @@ static const struct reg_field list_fields[] = {
 	F(.name = "digest", .type = REG_HEX32, .flags = REG_SERVER, .column = LIST_FILE_DIGEST),
 	F(.name = "date", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER | REG_SORT, .column = LIST_FILE_AT), END};
 
+static const char *const remote_tls[] = {"explicit", "implicit", NULL};
+static const char *const remote_formats[] = {"csv", "xml", NULL};
+static const char *const remote_packings[] = {"none", "gzip", "zstd", NULL};
+static const char *const remote_statuses[] = {"active", "suspended", NULL};
+
+static const struct reg_field pushed_fields[] = {
+	F(.name = "list", .type = REG_ENUM, .choices = lists, .column = -1),
+	F(.name = "seq", .type = REG_UINT, .column = -1), END};
+
+#define FOLDER(n, col) F(.name = n, .type = REG_TEXT, .flags = REG_CLEARS, .max = 255, .column = col)
+static const struct reg_field remote_fields[] = {
+	F(.name = "id", .type = REG_TOKEN, .flags = REG_KEY | REG_NEEDED | REG_FIXED | REG_FILTER | REG_SORT, .max = 32, .column = REMOTE_CODE),
+	F(.name = "account", .type = REG_TOKEN, .flags = REG_NEEDED | REG_FIXED | REG_FILTER | REG_SORT, .max = 16, .column = REMOTE_ACCOUNT),
+	F(.name = "host", .type = REG_TEXT, .flags = REG_NEEDED | REG_FILTER, .max = 253, .column = REMOTE_HOST),
+	F(.name = "port", .type = REG_UINT, .max = 65535, .column = REMOTE_PORT),
+	F(.name = "tls", .type = REG_ENUM, .choices = remote_tls, .column = REMOTE_TLS),
+	F(.name = "user", .type = REG_TOKEN, .flags = REG_NEEDED, .column = REMOTE_USER),
+	F(.name = "pw", .type = REG_SECRET, .flags = REG_NEEDED, .column = REMOTE_PW),
+	F(.name = "ca", .type = REG_TEXT, .flags = REG_CLEARS | REG_LINES, .max = 16384, .column = REMOTE_CA),
+	FOLDER("listsTo", REMOTE_LISTS_TO), FOLDER("answersTo", REMOTE_ANSWERS_TO), FOLDER("fetchFrom", REMOTE_FETCH_FROM),
+	F(.name = "list", .type = REG_ENUM, .flags = REG_MANY, .choices = lists, .column = -1),
+	F(.name = "format", .type = REG_ENUM, .choices = remote_formats, .column = REMOTE_FORMAT),
+	F(.name = "packing", .type = REG_ENUM, .choices = remote_packings, .column = REMOTE_PACKING),
+	F(.name = "keep", .type = REG_ENUM, .choices = yes_no, .column = REMOTE_KEEP),
+	F(.name = "interval", .type = REG_UINT, .max = 86400, .column = REMOTE_INTERVAL),
+	F(.name = "status", .type = REG_ENUM, .flags = REG_FILTER, .choices = remote_statuses, .column = REMOTE_STATUS),
+	F(.name = "failures", .type = REG_UINT, .flags = REG_SERVER | REG_FILTER, .column = REMOTE_FAILURES),
+	F(.name = "error", .type = REG_TEXT, .flags = REG_SERVER, .column = REMOTE_ERROR),
+	F(.name = "failed", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER, .column = REMOTE_FAILED_AT),
+	F(.name = "done", .type = REG_TIME, .flags = REG_SERVER | REG_FILTER, .column = REMOTE_DONE_AT),
+	F(.name = "pushed", .type = REG_GROUP, .flags = REG_SERVER | REG_MANY, .fields = pushed_fields, .column = -1),
+	HISTORY(REMOTE), END};
+
 static const struct reg_field matched_fields[] = {
 	F(.name = "name", .type = REG_TOKEN, .column = -1), F(.name = "blocking", .type = REG_ENUM, .choices = yes_no, .column = -1), END};
 
@@ -409,12 +442,15 @@ static const struct reg_object watch_object = {.name = "watch", .uri = URI("watc
 	.may = {[REG_INFO] = LEA, [REG_QUERY] = LEA, [REG_CREATE] = LEA, [REG_UPDATE] = LEA, [REG_DELETE] = LEA}};
 static const struct reg_object list_object = {.name = "list", .uri = URI("list"), .fields = list_fields,
 	.may = {[REG_INFO] = OPE | ADM, [REG_QUERY] = OPE | ADM, [REG_UPDATE] = OPE}, .own = {[REG_INFO] = OPE, [REG_QUERY] = OPE}};
+static const struct reg_object remote_object = {.name = "remote", .uri = URI("remote"), .fields = remote_fields,
+	.may = {[REG_CHECK] = ADM, [REG_INFO] = OPE | ADM, [REG_QUERY] = OPE | ADM, [REG_CREATE] = ADM, [REG_UPDATE] = ADM, [REG_DELETE] = ADM},
+	.own = {[REG_INFO] = OPE, [REG_QUERY] = OPE}};
 static const struct reg_object verdict_object = {.name = "verdict", .uri = URI("verdict"), .fields = verdict_fields,
 	.may = {[REG_INFO] = OFFICES}};
 
 const struct reg_object *const reg_objects[] = {&imei_object, &importer_object, &permit_object, &certificate_object, &tac_object,
 	&application_object, &listing_object, &account_object, &transaction_object, &operator_object, &portability_object, &delivery_object,
-	&triplet_object, &policy_object, &golden_object, &watch_object, &list_object, &verdict_object, NULL};
+	&triplet_object, &policy_object, &golden_object, &watch_object, &list_object, &remote_object, &verdict_object, NULL};
 
 const struct reg_object *reg_object_by_name(struct str name)
 {
@@ -430,6 +466,14 @@ const struct reg_object *reg_object_by_uri(struct str uri)
 		if (str_eq_c(uri, reg_objects[i]->uri))
 			return reg_objects[i];
 	return NULL;
+}
+
+bool reg_object_has_secret(const struct reg_object *o)
+{
+	for (const struct reg_field *f = o->fields; f->name; f++)
+		if (f->type == REG_SECRET)
+			return true;
+	return false;
 }
 
 const struct reg_field *reg_field_find(const struct reg_field *fields, struct str name)

@@ -14,7 +14,7 @@ const struct store_table *reg_object_table(const struct reg_object *o)
 	} tables[] = {{"importer", &STORE_IMPORTER}, {"permit", &STORE_PERMIT}, {"certificate", &STORE_CERTIFICATE}, {"tac", &STORE_TAC},
 		{"application", &STORE_APPLICATION}, {"listing", &STORE_LISTING}, {"account", &STORE_ACCOUNT}, {"transaction", &STORE_AUDIT},
 		{"operator", &STORE_OPERATOR}, {"portability", &STORE_PORTABILITY}, {"delivery", &STORE_DELIVERY}, {"policy", &STORE_POLICY},
-		{"watch", &STORE_WATCH}, {"list", &STORE_LIST_FILE}};
+		{"watch", &STORE_WATCH}, {"list", &STORE_LIST_FILE}, {"remote", &STORE_REMOTE}};
 
 	for (size_t i = 0; i < CEIR_COUNT(tables); i++)
 		if (strcmp(o->name, tables[i].name) == 0)
@@ -77,7 +77,8 @@ static enum ceir_err add_child(void *ctx, const struct store_val *row)
 	return err ? err : reg_list_group(x, ch->out, ch->fields, ch->name, group.head);
 }
 
-static enum ceir_err add_children(struct exec *x, struct reg_list *out, const struct reg_object *o, const struct store_val *row)
+static enum ceir_err add_children(struct exec *x, struct reg_list *out, const struct reg_object *o, const struct reg_field *f,
+	const struct store_val *row)
 {
 	static const struct {
 		const char *object, *field;
@@ -96,6 +97,8 @@ static enum ceir_err add_children(struct exec *x, struct reg_list *out, const st
 
 			return store_select(x->db, &q, add_child, &ch);
 		}
+	if (strcmp(o->name, "remote") == 0)
+		return reg_remote_nodes(x, f, out, row);
 	return strcmp(o->name, "delivery") == 0 ? reg_delivery_holds(x, out, row) : CEIR_OK;
 }
 
@@ -110,7 +113,7 @@ enum ceir_err reg_object_nodes(struct exec *x, const struct reg_object *o, const
 	reg_list_init(&l);
 	for (const struct reg_field *f = o->fields; f->name && !err; f++) {
 		if (f->flags & REG_MANY) {
-			err = add_children(x, &l, o, row);
+			err = add_children(x, &l, o, f, row);
 		} else if (f->column >= 0 && !row[f->column].null && reg_sees(x, f)) {
 			char trid[REG_SVTRID_MAX];
 			struct str text = reg_print(x, f, row[f->column]);
@@ -140,6 +143,8 @@ static bool is_own(const struct exec *x, const struct reg_object *o, const struc
 		return reg_val_is(row[PERMIT_IMPORTER], who->importer);
 	if (strcmp(o->name, "account") == 0)
 		return reg_val_is(row[ACCOUNT_CODE], who->clid);
+	if (strcmp(o->name, "remote") == 0)
+		return reg_val_is(row[REMOTE_ACCOUNT], who->clid);
 	return strcmp(o->name, "transaction") == 0 && reg_val_is(row[AUDIT_ACCOUNT], who->clid);
 }
 
@@ -492,7 +497,6 @@ enum ceir_err reg_permit_update(struct exec *x)
 	return err;
 }
 
-/* Deletes every row of a list. */
 struct doomed {
 	struct exec *x;
 	int64_t ids[256];
@@ -507,7 +511,7 @@ static enum ceir_err doom(void *ctx, const struct store_val *row)
 	return CEIR_OK;
 }
 
-static enum ceir_err delete_list(struct exec *x, const struct store_table *t, int parent, int64_t id)
+enum ceir_err reg_delete_list(struct exec *x, const struct store_table *t, int parent, int64_t id)
 {
 	struct store_filter f = {parent, STORE_EQ, store_int(id)};
 	struct store_query q = {.table = t, .filters = &f, .n_filters = 1, .limit = 256};
@@ -533,7 +537,7 @@ enum ceir_err reg_permit_delete(struct exec *x)
 		return err;
 	err = exists(x, &STORE_APPLICATION, APPLICATION_PERMIT, row[PERMIT_CODE], &found);
 	if (!err && !found)
-		err = delete_list(x, &STORE_POSITION, POSITION_PERMIT, row[PERMIT_ID].i);
+		err = reg_delete_list(x, &STORE_POSITION, POSITION_PERMIT, row[PERMIT_ID].i);
 	return err ? err : delete_unless(x, &STORE_PERMIT, row[PERMIT_ID].i, found);
 }
 
@@ -628,7 +632,7 @@ enum ceir_err reg_certificate_delete(struct exec *x)
 		return err;
 	err = exists(x, &STORE_POSITION, POSITION_CERTIFICATE, row[CERTIFICATE_CODE], &found);
 	if (!err && !found)
-		err = delete_list(x, &STORE_CERTIFICATE_TAC, CERTIFICATE_TAC_CERTIFICATE, row[CERTIFICATE_ID].i);
+		err = reg_delete_list(x, &STORE_CERTIFICATE_TAC, CERTIFICATE_TAC_CERTIFICATE, row[CERTIFICATE_ID].i);
 	return err ? err : delete_unless(x, &STORE_CERTIFICATE, row[CERTIFICATE_ID].i, found);
 }
 

@@ -132,6 +132,8 @@ static bool own_filter(struct exec *x, struct store_query *q, struct store_filte
 		return add_filter(x, q, out, DELIVERY_OPERATOR, STORE_EQ, store_text(str_of(who->operator)));
 	if (strcmp(o->name, "list") == 0)
 		return add_filter(x, q, out, LIST_FILE_OPERATOR, STORE_EQ, store_text(str_of(who->operator)));
+	if (strcmp(o->name, "remote") == 0)
+		return add_filter(x, q, out, REMOTE_ACCOUNT, STORE_EQ, store_text(str_of(who->clid)));
 	CEIR_ASSERT(strcmp(o->name, "transaction") == 0);
 	return add_filter(x, q, out, AUDIT_ACCOUNT, STORE_EQ, store_text(str_of(who->clid)));
 }

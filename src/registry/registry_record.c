@@ -70,8 +70,9 @@ static enum ceir_err parse_text(const struct reg_field *f, struct str s, struct 
 		return CEIR_EINVAL;
 	if (s.n == 0 || characters(s) > max)
 		return CEIR_ERANGE;
+	bool lines = f->flags & REG_LINES;
 	for (size_t i = 0; i < s.n; i++)
-		if ((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f)
+		if (((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f) && !(lines && (s.p[i] == '\n' || s.p[i] == '\r' || s.p[i] == '\t')))
 			return CEIR_EINVAL;
 	if (f->type == REG_TOKEN && str_trim(s).n != s.n)
 		return CEIR_EINVAL;
@@ -195,7 +196,9 @@ bool reg_row(struct exec *x, const struct reg_field *fields, struct reg_node *li
 		}
 		if (f->type == REG_GROUP || (f->flags & REG_MANY) || f->column < 0)
 			continue;
-		if (!reg_parse(x, f, n->text, &row[f->column]))
+		if ((f->flags & REG_CLEARS) && !n->text.n)
+			row[f->column] = store_null();
+		else if (!reg_parse(x, f, n->text, &row[f->column]))
 			return false;
 		*mask |= 1u << f->column;
 	}

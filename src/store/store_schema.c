@@ -152,7 +152,7 @@ static const struct store_column remote_columns[] = {INT("id"), KEY_TEXT("code")
 	NEED_TEXT("status"), NEED_INT("failures"), TEXT("error"), INT("failed_at"), INT("done_at"), HISTORY};
 TABLE(STORE_REMOTE, "remote", REMOTE_N, remote_columns, "CREATE INDEX remote_account ON remote(account)");
 
-/* mtime: seconds, as the other side says; it and size tell a file from a later one of the same name. */
+/* mtime: seconds, as the other side says; it and size tell a file from a later one of the same name. Of a list the size is its sequence number. */
 static const struct store_column remote_file_columns[] = {INT("id"), NEED_INT("remote"), NEED_TEXT("way"), NEED_TEXT("name"), NEED_INT("size"),
 	NEED_INT("mtime"), NEED_INT("at")};
 TABLE(STORE_REMOTE_FILE, "remote_file", REMOTE_FILE_N, remote_file_columns,

@@ -96,6 +96,8 @@ enum ceir_err store_verify(struct store_conn *c, store_report report, void *ctx)
 		{"SELECT d.id FROM delivery d LEFT JOIN operator o ON o.code = d.operator WHERE o.id IS NULL", "delivery of an unknown operator"},
 		{"SELECT max(id) FROM policy WHERE status = 'active' HAVING count(*) > 1", "more than one policy in force; the last is"},
 		{"SELECT w.id FROM watch w LEFT JOIN account a ON a.id = w.account WHERE a.id IS NULL", "watch of an unknown account"},
+		{"SELECT r.id FROM remote r LEFT JOIN account a ON a.code = r.account WHERE a.id IS NULL", "remote of an unknown account"},
+		{"SELECT f.id FROM remote_file f LEFT JOIN remote r ON r.id = f.remote WHERE r.id IS NULL", "file of an unknown remote"},
 		{"SELECT m.id FROM message m LEFT JOIN account a ON a.id = m.account WHERE a.id IS NULL", "message of an unknown account"},
 	};
 	bool faulty = false;

@@ -45,7 +45,7 @@ def uri(name):
 
 
 OBJECTS = ["imei", "importer", "permit", "certificate", "tac", "application", "listing", "account", "transaction", "operator", "portability",
-           "delivery", "triplet", "policy", "golden", "watch", "list", "verdict"]
+           "delivery", "triplet", "policy", "golden", "watch", "list", "remote", "verdict"]
 OBJECT_URIS = [uri(o) for o in OBJECTS]
 ROLES = ["importer", "customs", "lea", "tax", "nra", "admin", "operator", "pos"]
 
@@ -320,6 +320,7 @@ ORDER = {
     "condition": "name rule graceDays blocking sticky",
     "golden": "id",
     "watch": "imei ground until",
+    "remote": "id account host port tls user pw ca listsTo answersTo fetchFrom list format packing keep interval status",
 }
 KEY = {"imei": "name"}
 

@@ -127,6 +127,7 @@ class Docs(Test):
                 self.assertIn("<%s:%s " % (name, verb), self.page)
         for what in ("operator:create operator:update operator:info portability:create portability:info portability:delete delivery:info delivery:update "
                      "policy:create policy:info policy:update golden:create golden:check watch:create watch:info watch:delete list:info list:update "
+                     "remote:create remote:update remote:info remote:check remote:delete "
                      "verdict:info").split():
             self.assertIn("<%s " % what, self.page)
         self.assertIn('object="urn:ceir:params:xml:ns:triplet-1.0"', self.page)

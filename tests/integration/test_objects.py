@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Every object with good and bad values: check, create, info, update, renew, delete, and queries over each."""
+import csv
+import io
 import os
 import time
 
 from harness import (ACCOUNTS, CERTIFICATE, IMPORTER, IMPORTER2, OBJECTS, OPERATOR, OPERATOR2, PASSWORD, PERMIT, TAC, TIMEOUT, Test, World,
-                     as_list, checks, imei, main, object_command, position)
+                     as_list, checks, folder, imei, main, object_command, position)
 
 EX = "2035-12-31"
 LONG = "x" * 256
@@ -723,6 +725,114 @@ class Watches(Base):
             time.sleep(0.05)
         self.assertIn(number.encode(), r.raw)
         self.assertTrue(self.lea.info("watch", id).fields()["lastSeen"])
+
+
+class Remotes(Base):
+    GOOD = {"id": "MNO-1", "account": "operator1", "host": "ftp.example.org", "user": "ceir", "pw": PASSWORD}
+
+    def good(self, id, **more):
+        return dict(self.GOOD, id=id, **more)
+
+    def ca(self):
+        with open(self.world.server.ca, encoding="ascii") as f:
+            return f.read()
+
+    def test_life(self):
+        s = self.admin
+        self.assertTrue(self.avail(s, "remote", "r-1"))
+        r = self.code(s.create("remote", self.good("r-1", port=2121, ca=self.ca(), listsTo="/lists", fetchFrom="/out", answersTo="/answers",
+                                                    list=["black", "white"], keep="yes", interval=30)), 1000)
+        self.assertEqual(r.fields()["id"], "r-1")
+        self.assertFalse(self.avail(s, "remote", "r-1"))
+        f = self.operator.info("remote", "r-1").fields()
+        want = {"account": "operator1", "host": "ftp.example.org", "port": "2121", "tls": "explicit", "user": "ceir", "listsTo": "/lists",
+                "answersTo": "/answers", "fetchFrom": "/out", "list": ["black", "white"], "format": "csv", "packing": "zstd", "keep": "yes",
+                "interval": "30", "status": "active", "failures": "0", "crID": "admin"}
+        self.assertEqual({k: f.get(k) for k in want}, want)
+        # As XML hands it on, line ends are spaces; out comes PEM again.
+        self.assertEqual(f["ca"].strip(), self.ca().strip())
+        for absent in ("pw", "error", "failed", "done", "pushed"):
+            self.assertNotIn(absent, f)
+        self.code(s.update("remote", "r-1", add={"list": "grey"}, rem={"list": "black"}, chg={"format": "xml", "packing": "none", "answersTo": ""}), 1000)
+        f = self.operator.info("remote", "r-1").fields()
+        self.assertEqual((f["list"], f["format"], f["packing"], f["upID"]), (["grey", "white"], "xml", "none", "admin"))
+        self.assertNotIn("answersTo", f)
+        self.detail(self.code(s.update("remote", "r-1", chg={"host": "other.example.org"}), 2003), "pw")
+        self.code(s.update("remote", "r-1", chg={"host": "192.0.2.7", "pw": "another password"}), 1000)
+        self.assertEqual([i["host"] for i in s.all("remote", [("id", "r-1")])], ["192.0.2.7"])
+        self.code(s.delete("remote", "r-1"), 1000)
+        self.code(s.info("remote", "r-1"), 2303)
+
+    def test_usual_values(self):
+        s = self.admin
+        self.code(s.create("remote", self.good("r-2", tls="implicit", listsTo="in")), 1000)
+        f = s.info("remote", "r-2").fields()
+        self.assertEqual((f["port"], f["interval"], f["keep"], f["list"]), ("990", "60", "no", ["black", "grey", "exceptions"]))
+        self.assertNotIn("fetchFrom", f)
+        self.code(s.delete("remote", "r-2"), 1000)
+
+    def test_bad_values(self):
+        good = self.good("r-3", fetchFrom="out")
+        self.bad(self.admin, "remote", good, [
+            ("id", "x" * 33, 2005), ("account", "nobody1", 2303), ("account", "x", 2005), ("host", "a b", 2005), ("host", "h" * 254, 2005),
+            ("host", "127.1", 2005), ("port", 0, 2004, 2005), ("port", 65536, 2004, 2005), ("port", "ftp", 2005), ("tls", "none", 2004, 2005),
+            ("user", "", 2005), ("user", "u" * 65, 2005), ("pw", "short", 2005), ("ca", "no certificate", 2005), ("fetchFrom", "../out", 2005),
+            ("fetchFrom", "x" * 256, 2005), ("list", "red", 2004, 2005), ("format", "pdf", 2004, 2005), ("packing", "zip", 2004, 2005),
+            ("keep", "x", 2004, 2005), ("interval", 9, 2004, 2005), ("interval", 86401, 2004, 2005), ("status", "closed", 2004, 2005)])
+        r = self.code(self.admin.create("remote", dict(good, answersTo="out/")), 2306)
+        self.detail(r, "fetchFrom")
+        r = self.code(self.admin.create("remote", dict(good, account="importer1", listsTo="l")), 2306)
+        self.detail(r, "listsTo")
+        r = self.code(self.admin.create("remote", self.good("r-3")), 2003)
+        self.detail(r, "listsTo")
+        self.missing(self.admin, "remote", self.good("r-3"))
+        self.assertEqual(self.admin.page("remote", [("id", "r-3")]).items, [])
+
+    def test_the_password_stays_inside(self):
+        secret = "never-seen-again-8"
+        self.code(self.admin.create("remote", self.good("r-4", pw=secret, fetchFrom="out")), 1000)
+        self.code(self.admin.update("remote", "r-4", chg={"pw": secret + "9"}), 1000)
+        self.assertNotIn(secret.encode(), self.admin.info("remote", "r-4").raw)
+        self.assertNotIn(secret.encode(), self.admin.query("remote").raw)
+        self.assertNotIn(secret, self.world.server.log())
+        for name in ("ceir.db", "ceir.db-wal"):
+            with open(os.path.join(self.world.server.dir, name), "rb") as f:
+                self.assertNotIn(secret.encode(), f.read())
+        self.code(self.admin.delete("remote", "r-4"), 1000)
+
+    def test_ceirctl(self):
+        ctl, dir = self.world.server.ctl, folder("ceir-remote-")
+        with open(os.path.join(dir, "pw"), "w", encoding="ascii") as f:
+            f.write(PASSWORD + "\n")
+        with open(os.path.join(dir, "bad"), "wb") as f:
+            f.write(b"\xff\xfe")
+        pw = ("--pw-file", os.path.join(dir, "pw"))
+        ctl("remote", "create", "r-5", "--account", "operator1", "--remote-host", "ftp.example.org", "--remote-user", "ceir", *pw, "--ca-file", self.world.server.ca, "--listsTo",
+            "/lists", "--fetchFrom", "/out", check=0)
+        self.assertEqual(self.admin.info("remote", "r-5").fields()["ca"].strip(), self.ca().strip())
+        ctl("remote", "update", "r-5", "--add-list", "white", "--fetchFrom", "", check=0)
+        f = self.admin.info("remote", "r-5").fields()
+        self.assertEqual(f["list"], ["black", "grey", "exceptions", "white"])
+        self.assertNotIn("fetchFrom", f)
+        p = ctl("remote", "update", "r-5", "--remote-host", "other.example.org", check=1)
+        self.assertIn("pw", p.stderr)
+        for args, said in ((("--pw", PASSWORD), "--pw"), (("--ca-file", os.path.join(dir, "none")), "--ca-file"),
+                           (("--ca-file", os.path.join(dir, "bad")), "--ca-file"), (("--host-file", "x"), "--host-file")):
+            self.assertIn(said, ctl("remote", "update", "r-5", "--keep", "yes", *args, check=2).stderr)
+        out = ctl("export", "remote", "--columns", "id,host,list,ca,pushed.seq", "--filter", "id = r-5", check=0).stdout
+        rows = list(csv.reader(io.StringIO(out, newline="")))
+        self.assertEqual(rows[0], ["id", "host", "list", "ca", "pushed.seq"])
+        self.assertEqual(rows[1][:3] + rows[1][4:], ["r-5", "ftp.example.org", "black grey exceptions white", ""])
+        self.assertIn("BEGIN CERTIFICATE", rows[1][3])
+        # ceirctl's own options have these names; an import has columns.
+        self.assertIn("--remote-port number", ctl("remote", "create", "--help", check=0).stdout)
+        with open(os.path.join(dir, "remotes.csv"), "w", encoding="ascii") as f:
+            f.write("id,account,host,user,listsTo,list\nr-6,operator1,::1,ceir,/in,grey white\n")
+        ctl("remote", "import", os.path.join(dir, "remotes.csv"), *pw, "--remote-port", "2121", check=0)
+        f = self.admin.info("remote", "r-6").fields()
+        self.assertEqual((f["host"], f["port"], f["user"], f["list"]), ("::1", "2121", "ceir", ["grey", "white"]))
+        ctl("remote", "delete", "r-5", check=0)
+        ctl("remote", "delete", "r-6", check=0)
 
 
 class Questions(Base):

@@ -111,6 +111,13 @@ RIGHTS = """
     list query             -        -     -   -   -    +       o     -
     list update            -        -     -   -   -    -       +     -
 
+    remote check           -        -     -   -   -    +       -     -
+    remote info            -        -     -   -   -    +       o     -
+    remote query           -        -     -   -   -    +       o     -
+    remote create          -        -     -   -   -    +       -     -
+    remote update          -        -     -   -   -    +       -     -
+    remote delete          -        -     -   -   -    +       -     -
+
     verdict info           -        +     +   +   +    +       -     -
 """
 VERBS = ["check", "info", "query", "create", "update", "delete", "renew", "transfer"]
@@ -129,6 +136,8 @@ ACCOUNT_OF.update({f["role"]: name for name, f in ACCOUNTS.items() if f["role"] 
 
 class Rights(Test):
     """Tests run in the order of their names: refusals before anything is done."""
+
+    REMOTE = {"account": "operator1", "host": "ftp.example.org", "user": "ceir", "pw": PASSWORD, "fetchFrom": "out"}
 
     @classmethod
     def setUpClass(cls):
@@ -161,6 +170,8 @@ class Rights(Test):
         cls.watch = w.ok(lea.create("watch", {"imei": imei(TAC, 800004), "ground": "case 2"})).fields()["id"]
         # A delivery of each operator. Half of one has no IMSI, so that it is held for admin to decide.
         w.account("operator2", role="operator", operator=OPERATOR2)
+        for name in ("operator1", "operator2"):
+            w.ok(w.session("admin").create("remote", dict(cls.REMOTE, id="of-" + name, account=name)))
         cls.delivery = w.deliver("operator1", "imei,imsi,msisdn\n" + "".join(
             "%s,%s,\n" % (imei(TAC, 800100 + n)[:14], 255010000000000 + n if n % 2 else "") for n in range(1000)))["id"]
         cls.other_delivery = w.deliver("operator2", "imei,imsi,msisdn\n%s,255031234567890,380671111111\n" % imei(TAC, 800006)[:14])["id"]
@@ -203,7 +214,7 @@ class Rights(Test):
                 "account": ACCOUNT_OF[role] if own else "importer2",
                 "transaction": None, "operator": OPERATOR, "portability": self.number, "triplet": None,
                 "delivery": self.delivery if own else self.other_delivery, "policy": "1", "golden": imei(TAC, 800007),
-                "watch": self.watch, "list": "black", "verdict": SCREEN_IMEI}[obj]
+                "remote": "of-operator1" if own else "of-operator2", "watch": self.watch, "list": "black", "verdict": SCREEN_IMEI}[obj]
         if obj == "transaction":
             name = self.first_transaction(role if own else "admin")
         if obj == "application" and own and (role == "pos" or role == "customs" and verb == "update"):
@@ -246,7 +257,7 @@ class Rights(Test):
             "operator": {"id": "MNO-%d" % n, "name": "Operator", "plmn": "26%03d" % n},
             "portability": {"from": "38067%07d" % n, "operator": OPERATOR},
             "delivery": {"kind": "delta"}, "policy": {"ground": "rights", "graceDays": 80},
-            "golden": {"id": imei(TAC, 860000 + n)}, "watch": {"imei": imei(TAC, 870000 + n), "ground": "rights"},
+            "remote": dict(self.REMOTE, id="remote-%d" % n), "golden": {"id": imei(TAC, 860000 + n)}, "watch": {"imei": imei(TAC, 870000 + n), "ground": "rights"},
         }[obj])
 
     def update(self, s, obj, name, n):
@@ -260,7 +271,7 @@ class Rights(Test):
             "tac": {"brand": "Brand %d" % n}, "listing": {"ground": "ground %d" % n},
             "account": {"pw": PASSWORD + str(n)[-1]}, "operator": {"name": "Operator %d" % n},
             "delivery": {"status": "released", "ground": "looked at"}, "policy": {"ground": "ground %d" % n},
-            "watch": {"ground": "ground %d" % n}, "list": "<list:ackSeq>0</list:ackSeq>"}[obj])
+            "remote": {"user": "ceir%d" % n}, "watch": {"ground": "ground %d" % n}, "list": "<list:ackSeq>0</list:ackSeq>"}[obj])
 
     def delete(self, s, role, obj, name, n, own):
         """What is there to be deleted is made by who may; a refused deletion must leave the fixtures alone anyhow."""
@@ -270,7 +281,7 @@ class Rights(Test):
         maker = {"importer": "customs", "permit": "customs", "certificate": "nra", "tac": "nra",
                  "listing": "lea" if role != "nra" else "nra",
                  "account": "admin", "imei": "importer", "application": role, "portability": "nra", "policy": "admin",
-                 "golden": "admin", "watch": "lea"}[obj]
+                 "golden": "admin", "watch": "lea", "remote": "admin"}[obj]
         if obj == "imei":
             number = imei(TAC, 840000 + n)
             self.code(self.session(maker).submit([number], PERMIT, 1)[0], 1000, 1001)
@@ -343,6 +354,8 @@ class Rights(Test):
         self.assertEqual(s.page("permit", [("id", "OTHER-1")]).items, [])
         r = s.query("imei", [("application", self.other_done)])
         self.assertTrue(r.code in (2201, 2303) or Page(r).items == [], r)
+        self.assertEqual([i["id"] for i in self.session("operator").all("remote")], ["of-operator1"])
+        self.assertEqual(self.session("operator").page("remote", [("account", "operator2")], count=True).count, 0)
         mine = s.page("application", count="only").count
         everybodys = self.session("admin").page("application", count="only").count
         self.assertLess(mine, everybodys)

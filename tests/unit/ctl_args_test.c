@@ -267,6 +267,26 @@ static void updates_have_their_three_parts(void **state)
 	assert_int_equal(build("listing", REG_UPDATE, "L"), CEIR_EINVAL);
 }
 
+/* --host is where ceirctl connects to; a remote's own host has the object's name before it. */
+static void fields_called_as_global_options_have_another_name(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("remote", "create", "R", "--host", "127.0.0.1", "--user", "admin", "--remote-host", "ftp.example.org", "--remote-user", "ceir",
+				 "--listsTo", "in", NULL),
+		CEIR_OK);
+	assert_string_equal(args.host, "127.0.0.1");
+	assert_string_equal(args.user, "admin");
+	assert_int_equal(build("remote", REG_CREATE, "R"), CEIR_OK);
+	ASSERT_HOLDS("<remote:id>R</remote:id><remote:host>ftp.example.org</remote:host><remote:user>ceir</remote:user>"
+		     "<remote:listsTo>in</remote:listsTo></remote:create>");
+	assert_null(ctl_args_unknown(&args));
+	assert_int_equal(parse("remote", "update", "R", "--fetchFrom", "", NULL), CEIR_OK);
+	assert_int_equal(build("remote", REG_UPDATE, "R"), CEIR_OK);
+	ASSERT_HOLDS("<remote:chg><remote:fetchFrom></remote:fetchFrom></remote:chg>");
+	assert_true(ctl_args_is_global("ca") && ctl_args_is_global("json"));
+	assert_false(ctl_args_is_global("ca-file") || ctl_args_is_global("model"));
+}
+
 static void other_verbs_take_what_they_need(void **state)
 {
 	(void)state;
@@ -338,6 +358,7 @@ int main(void)
 		cmocka_unit_test(only_the_first_line_of_a_file_is_the_password),
 		cmocka_unit_test(fields_come_in_the_order_of_the_schema),
 		cmocka_unit_test(updates_have_their_three_parts),
+		cmocka_unit_test(fields_called_as_global_options_have_another_name),
 		cmocka_unit_test(other_verbs_take_what_they_need),
 		cmocka_unit_test(what_the_table_does_not_have_is_refused),
 		cmocka_unit_test(queries_are_an_extension),

@@ -722,6 +722,15 @@ static void test_other_verbs(void **state)
 				     "<account:id>lea1</account:id><account:chg><account:pw>secret-1</account:pw></account:chg>"))
 			    ->secret);
 	assert_false(parse(f, CEIR("info", "account", "<account:id>lea1</account:id>"))->secret);
+	/* So is whatever else brings a password. */
+	assert_true(parse(f, CEIR("update", "remote",
+				     "<remote:id>mno</remote:id><remote:chg><remote:pw>secret-1</remote:pw></remote:chg>"))
+			    ->secret);
+	assert_false(parse(f, CEIR("info", "remote", "<remote:id>mno</remote:id>"))->secret);
+	c = parse(f, CEIR("update", "remote",
+		     "<remote:id>mno</remote:id><remote:chg><remote:ca>a\n  b</remote:ca><remote:listsTo/></remote:chg>"));
+	assert_str(c->set->text, "a b");
+	assert_str(c->set->next->text, "");
 }
 
 static void test_query(void **state)

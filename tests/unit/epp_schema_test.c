@@ -85,7 +85,7 @@ static void assert_choices(xmlDocPtr doc, const struct reg_field *f, const char 
 		fail_msg("%s: %s is not in the schema", f->name, *choice);
 }
 
-/* A number's largest value, a name's length. */
+/* A number's largest value, a name's or a text's length; whether a text may be empty. */
 static void assert_max(xmlDocPtr doc, const struct reg_field *f, const char *type)
 {
 	char expected[24], found[24] = "none";
@@ -95,6 +95,12 @@ static void assert_max(xmlDocPtr doc, const struct reg_field *f, const char *typ
 		if (is(n, f->type == REG_UINT ? "maxInclusive" : "maxLength"))
 			snprintf(found, sizeof found, "%s", attribute(n, "value"));
 	assert_string_equal(found, expected);
+	if (f->type != REG_TEXT)
+		return;
+	bool empty = true;
+	for (xmlNodePtr n = facets_of(doc, type); n; n = n->next)
+		empty = empty && !is(n, "minLength");
+	assert_int_equal(empty, (f->flags & REG_CLEARS) != 0);
 }
 
 /* Types that all schemas share, by the kind of value. NULL: a type of the schema itself. */
@@ -118,7 +124,9 @@ static const char *shared_type(const struct reg_field *f)
 
 	if (f->type == REG_TOKEN && f->max)
 		return f->max == 32 ? "ceir:shortNameType" : f->max == 16 ? "ceir:accountType" : NULL;
-	return f->type == REG_UINT && f->max ? NULL : types[f->type];
+	/* What only stands in answers or filters is as long as the register makes it. */
+	bool own = f->type == REG_UINT || (f->type == REG_TEXT && !(f->flags & REG_SERVER));
+	return own && f->max ? NULL : types[f->type];
 }
 
 static void assert_element(xmlDocPtr doc, xmlNodePtr n, const struct reg_field *f, bool needed, bool many)

@@ -64,7 +64,7 @@ static void every_cell(void **state)
 					fail_msg("%s %s of nothing by %s: %u", o->name, reg_verb_name(verb), reg_role_name(role), code);
 				cells++;
 			}
-	assert_int_equal(cells, 18 * 8 * 9);
+	assert_int_equal(cells, 19 * 8 * 9);
 }
 
 static void nobody_does_nothing(void **state)
