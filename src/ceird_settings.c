@@ -76,7 +76,8 @@ const struct setting CEIRD_SETTINGS[] = {
 	{"files.keep_days", SETTING_INT, "30", 1, 3650, "Days after which answers in out/ are removed."},
 	{"files.max_bytes", SETTING_INT, "17179869184", 1024, 1LL << 50, "Bytes of one account's files that may wait to be done; what would pass it stays in in/."},
 	{"files.max_files", SETTING_INT, "1000", 1, 1000000, "Files of one account that may wait to be done."},
-	{"files.lang", SETTING_TEXT, "en", 0, 0, "Language of the answers to files: en, uk."},
+	{"files.ends_percent", SETTING_INT, "10", 1, 100, "Percent of what is listed that a file with a whole list may end, unless its name says force (docs/files.md)."},
+	{"files.lang", SETTING_TEXT, "en", 0, 0, "Language of the answers to files of accounts that have none of their own: en, uk."},
 	{"auth.max_failed_logins", SETTING_INT, "3", 1, 100,
 		"Failed logins after which a connection is closed, and after which an account is locked."},
 	{"auth.lock_s", SETTING_INT, "300", 0, 30 * DAY_S, "Seconds an account stays locked."},
@@ -210,6 +211,7 @@ static void settings_files(struct ceird_settings *s, const char *dir)
 		.still_s = (unsigned)config_int(c, "files.still_s"),
 		.max_bytes = (uint64_t)config_int(c, "files.max_bytes"),
 		.max_files = (unsigned)config_int(c, "files.max_files"),
+		.ends_percent = (unsigned)config_int(c, "files.ends_percent"),
 	};
 }
 

@@ -28,7 +28,8 @@ static enum ctl_exit dispatch(struct ctl *c)
 		const char *word;
 		enum ctl_exit (*run)(struct ctl *c);
 	} commands[] = {{"epp", ctl_command_raw}, {"hello", ctl_command_hello}, {"poll", ctl_command_poll},
-		{"password", ctl_command_password}, {"deliver", ctl_command_deliver}, {"export", ctl_command_export}, {"help", help}};
+		{"password", ctl_command_password}, {"deliver", ctl_command_deliver}, {"export", ctl_command_export},
+		{"lists", ctl_command_lists}, {"help", help}};
 	const char *word = c->args.n_words ? c->args.words[0] : NULL;
 
 	if (c->args.version) {

@@ -196,13 +196,13 @@ enum ctl_exit ctl_command_list_get(struct ctl *c)
 {
 	const char *since = ctl_args_value(&c->args, "since"), *format = ctl_args_value(&c->args, "format");
 	const char *operator = ctl_args_value(&c->args, "operator"), *packing = ctl_args_value(&c->args, "packing");
-	const char *file = ctl_args_value(&c->args, "output");
+	const char *file = ctl_args_value(&c->args, "output"), *layout = ctl_args_value(&c->args, "layout");
 	struct buf target = BUF_INIT(0), headers = BUF_INIT(0);
 	enum ctl_exit result;
 
 	if (c->args.n_words != 3 || (packing && strcmp(packing, "gzip") != 0 && strcmp(packing, "zstd") != 0)) {
 		ctl_complain("list get black|grey|exceptions|white [--since N] [--format csv|xml] [--packing gzip|zstd] [--operator NAME] "
-			     "[-o FILE]");
+			     "[--layout dirbs] [-o FILE]");
 		return CTL_USAGE;
 	}
 	buf_c(&target, "/v1/lists/");
@@ -210,6 +210,7 @@ enum ctl_exit ctl_command_list_get(struct ctl *c)
 	put_parameter(&target, "since", since);
 	put_parameter(&target, "format", format);
 	put_parameter(&target, "operator", operator);
+	put_parameter(&target, "layout", layout);
 	buf_char(&target, '\0');
 	buf_printf(&headers, "Accept-Encoding: %s\r\n", packing ? packing : "identity");
 	buf_char(&headers, '\0');

@@ -4,6 +4,8 @@
  * Pages of the query come one after another, each asked for with the cursor of the one before, and go into the table as they come. A file has its
  * name only when it is whole.
  *
+ * `export tac --layout gsma` is the table of TACs as the GSMA gives it out and gsma_tac files are read (docs/files.md): "|" between the cells.
+ *
  * Columns are fields of the object: all that are no group and no secret, in the order of the table of objects, or those of --columns, where
  * "group.field" is a field of a group. What repeats is joined by spaces.
  */
@@ -19,6 +21,7 @@
 
 #include "ctl/ctl_answer.h"
 #include "ctl/ctl_request.h"
+#include "exchange/exchange.h"
 #include "exchange/exchange_table.h"
 
 #define PAGE_ROWS "1000" /* the server gives no more (docs/epp.md, Query) */
@@ -37,6 +40,8 @@ struct export {
 	const char *names[TABLE_COLUMNS_MAX];
 	size_t n;
 	enum table_form form;
+	bool gsma;                /* --layout gsma: the lines are ours, not the table's */
+	struct buf lines;
 	const char *file;         /* NULL: standard output */
 	bool overwrite;
 	char folder[PATH_MAX];    /* of the file */
@@ -112,6 +117,64 @@ static bool columns_choose(struct export *x, const char *wanted)
 	return good;
 }
 
+/* ---- the layout of the GSMA ------------------------------------------------------------------------------------------------- */
+
+/* The first six are those that every such file has. */
+static const char *const gsma_fields[] = {"id", "manufacturer", "model", "rat", "allocated", "type", "brand"};
+static const char *const gsma_names[] = {"tac", "manufacturer", "model_name", "bands", "allocation_date", "device_type", "brand_name"};
+#define GSMA_DATE 4
+#define GSMA_FLUSH 65536u
+
+/* 2015-01-05 becomes 05-Jan-2015. */
+static struct str gsma_date(struct str s, char out[16])
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	int32_t days;
+
+	if (date_parse(s, &days))
+		return s;
+	snprintf(out, 16, "%.2s-%.3s-%.4s", s.p + 8, months + 3 * ((s.p[5] - '0') * 10 + s.p[6] - '0' - 1), s.p);
+	return str_of(out);
+}
+
+static enum ceir_err gsma_flush(struct export *x)
+{
+	enum ceir_err err = x->lines.failed ? CEIR_ENOMEM : fd_write_all(x->fd, x->lines.p, x->lines.n);
+
+	buf_clear(&x->lines);
+	return err;
+}
+
+static enum ceir_err gsma_row(struct export *x, const struct str *cells)
+{
+	csv_put_row(&x->lines, cells, x->n, '|', CSV_VERBATIM);
+	return x->lines.n > GSMA_FLUSH || x->lines.failed ? gsma_flush(x) : CEIR_OK;
+}
+
+static enum ceir_err gsma_begin(struct export *x)
+{
+	struct str names[CEIR_COUNT(gsma_names)];
+
+	for (size_t i = 0; i < CEIR_COUNT(gsma_names); i++)
+		names[i] = str_of(gsma_names[i]);
+	return gsma_row(x, names);
+}
+
+static bool gsma_choose(struct export *x, const char *layout, const char *format, const char *columns)
+{
+	x->gsma = layout != NULL;
+	if (!layout)
+		return columns_choose(x, columns);
+	if (strcmp(layout, "gsma") != 0 || strcmp(x->o->name, "tac") != 0 || columns || (format && strcmp(format, "csv") != 0)) {
+		ctl_complain("--layout gsma is of `export tac`, and says the columns and the format");
+		return false;
+	}
+	bool good = true;
+	for (size_t i = 0; good && i < CEIR_COUNT(gsma_fields); i++)
+		good = column_find(x, str_of(gsma_fields[i]));
+	return good;
+}
+
 /* ---- rows ----------------------------------------------------------------------------------------------------------------- */
 
 static void put_scalar(struct buf *b, const json_t *v)
@@ -158,6 +221,7 @@ static enum ctl_exit row_put(struct export *x, const json_t *item)
 {
 	struct str cells[TABLE_COLUMNS_MAX];
 	size_t ends[TABLE_COLUMNS_MAX];
+	char date[16];
 
 	buf_clear(&x->cells);
 	for (size_t i = 0; i < x->n; i++) {
@@ -168,7 +232,9 @@ static enum ctl_exit row_put(struct export *x, const json_t *item)
 		size_t begin = i ? ends[i - 1] : 0;
 		cells[i] = (struct str){x->cells.p + begin, ends[i] - begin};
 	}
-	enum ceir_err err = x->cells.failed ? CEIR_ENOMEM : table_writer_row(x->table, cells);
+	if (x->gsma)
+		cells[GSMA_DATE] = gsma_date(cells[GSMA_DATE], date);
+	enum ceir_err err = x->cells.failed ? CEIR_ENOMEM : x->gsma ? gsma_row(x, cells) : table_writer_row(x->table, cells);
 	if (err)
 		return table_failed(x, err);
 	x->rows++;
@@ -306,7 +372,7 @@ static enum ctl_exit file_end(struct export *x, enum ctl_exit result)
 	enum ceir_err err = CEIR_OK;
 
 	if (result == CTL_OK)
-		err = table_writer_finish(x->table);
+		err = x->gsma ? gsma_flush(x) : table_writer_finish(x->table);
 	else
 		table_writer_drop(x->table);
 	if (err)
@@ -378,13 +444,13 @@ static bool prepare(struct export *x)
 {
 	struct ctl_args *a = &x->c->args;
 	const char *format = ctl_args_value(a, "format"), *out = ctl_args_value(a, "out"), *output = ctl_args_value(a, "output");
-	const char *columns = ctl_args_value(a, "columns");
+	const char *columns = ctl_args_value(a, "columns"), *layout = ctl_args_value(a, "layout");
 
 	x->file = out ? out : output; /* -o, as of other commands */
 	if (x->file && strcmp(x->file, "-") == 0)
 		x->file = NULL;
 	x->overwrite = ctl_args_flag(a, "overwrite");
-	return options_choose(x) && ctl_options_end(x->c) == CTL_OK && form_choose(x, format) && columns_choose(x, columns) &&
+	return options_choose(x) && ctl_options_end(x->c) == CTL_OK && form_choose(x, layout ? "csv" : format) && gsma_choose(x, layout, format, columns) &&
 		(!x->file || file_check(x));
 }
 
@@ -409,7 +475,7 @@ static enum ctl_exit run(struct export *x, struct buf *xml)
 	enum ceir_err err = CEIR_OK;
 
 	if (result == CTL_OK)
-		err = table_writer_new(x->fd, x->form, x->o->name, x->names, x->n, false, x->folder_fd, &x->table);
+		err = x->gsma ? gsma_begin(x) : table_writer_new(x->fd, x->form, x->o->name, x->names, x->n, false, x->folder_fd, &x->table);
 	if (err)
 		result = table_failed(x, err);
 	if (result == CTL_OK)
@@ -442,7 +508,7 @@ enum ctl_exit ctl_command_export(struct ctl *c)
 	const struct reg_object *o = c->args.n_words == 2 ? reg_object_by_name(str_of(c->args.words[1])) : NULL;
 	enum ctl_exit result = CTL_USAGE;
 
-	x = (struct export){.c = c, .o = o, .fd = -1, .folder_fd = -1, .cells = BUF_INIT(0)};
+	x = (struct export){.c = c, .o = o, .fd = -1, .folder_fd = -1, .cells = BUF_INIT(0), .lines = BUF_INIT(0)};
 	if (!o)
 		ctl_complain(c->args.n_words == 2 ? "no object \"%s\"; try --help" : "export wants the name of one object; try --help",
 			c->args.n_words == 2 ? c->args.words[1] : "");
@@ -454,5 +520,6 @@ enum ctl_exit ctl_command_export(struct ctl *c)
 		close(x.folder_fd);
 	free(x.options);
 	buf_free(&x.cells);
+	buf_free(&x.lines);
 	return result;
 }

@@ -34,6 +34,7 @@ void ctl_help(FILE *to)
 	      "  deliver FILE|- --kind full|delta [--id ID] [--wait] [--rejects FILE]     over HTTPS, port 7743\n"
 	      "  delivery rejects ID [-o FILE]                                            over HTTPS\n"
 	      "  list get black|grey|exceptions|white [--since N] [--format csv|xml] [--packing gzip|zstd] [-o FILE]   over HTTPS\n"
+	      "  lists --layout dirbs --out DIR --operator CODE[=NAME]...   all lists and what changed, as DIRBS-Core writes them; over HTTPS\n"
 	      "  application submit FILE.csv --permit P --position N [--reference R] [--wait] [--rejects FILE]\n"
 	      "  application result ID [--refused] [--csv FILE]\n"
 	      "  export OBJECT [--filter 'FIELD = VALUE']... [--columns A,B] [--format csv|xlsx|xml] [--out FILE] [--overwrite]\n"
@@ -151,6 +152,8 @@ static void help_export(FILE *to, const struct reg_object *o)
 			fprintf(to, " %s.%s", f->name, g->name);
 	}
 	fputs("\n                            all without a dot unless said\n", to);
+	if (strcmp(o->name, "tac") == 0)
+		fputs("  --layout gsma             the columns of the GSMA's table, | between them\n", to);
 }
 
 void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb)

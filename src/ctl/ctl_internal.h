@@ -40,6 +40,8 @@ enum ctl_exit ctl_command_export(struct ctl *c);
 enum ctl_exit ctl_command_deliver(struct ctl *c);
 enum ctl_exit ctl_command_rejects(struct ctl *c);
 enum ctl_exit ctl_command_list_get(struct ctl *c);
+/* ctl_dirbs.c */
+enum ctl_exit ctl_command_lists(struct ctl *c);
 /* ctl_help.c */
 void ctl_help(FILE *to);
 void ctl_help_object(FILE *to, const struct reg_object *o, const char *verb);

@@ -215,6 +215,7 @@ struct list_head {
 	int64_t from, to;                /* sequence numbers; from 0: the whole list */
 	int64_t created_us;
 	const char *const *columns;      /* NULL-terminated; the first is "change" in a delta */
+	bool crlf;                       /* CSV: lines end as in RFC 4180 */
 };
 
 struct list_info {

@@ -1,7 +1,7 @@
 /*
  * exchange_list.c - list files: rows to CSV or XML, packed on the way, with the SHA-256 of what is written.
  *
- *   CSV   a header line, then the rows; comma, LF; fields are quoted where they must be
+ *   CSV   a header line, then the rows; comma, LF (or CR LF, where the head says so); fields are quoted where they must be
  *   XML   <list xmlns="urn:ceir:params:xml:ns:listfile-1.0" name= operator= from= to= created=> and a <row> for each (schemas/listfile-1.0.xsd);
  *         the column `change` is an attribute of its row
  *
@@ -163,7 +163,7 @@ enum ceir_err list_writer_row(struct list_writer *w, const struct str *fields)
 				buf_char(&w->rows, ',');
 			put_csv(&w->rows, fields[i]);
 		}
-		buf_char(&w->rows, '\n');
+		buf_c(&w->rows, w->head.crlf ? "\r\n" : "\n");
 	}
 	w->info.rows++;
 	return w->rows.n < CHUNK && !w->rows.failed ? CEIR_OK : flush(w, false);
@@ -185,7 +185,7 @@ static void put_head(struct list_writer *w)
 	}
 	for (size_t i = 0; h->columns[i]; i++)
 		buf_printf(&w->rows, "%s%s", i ? "," : "", h->columns[i]);
-	buf_char(&w->rows, '\n');
+	buf_c(&w->rows, h->crlf ? "\r\n" : "\n");
 }
 
 static enum ceir_err open_packer(struct list_writer *w)

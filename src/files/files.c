@@ -235,6 +235,7 @@ enum ceir_err files_new(const struct files_settings *s, struct registry *r, stru
 	f->s.keep_days = s->keep_days ? s->keep_days : 30;
 	f->s.max_bytes = s->max_bytes ? s->max_bytes : 16ull << 30;
 	f->s.max_files = s->max_files ? s->max_files : 1000;
+	f->s.ends_percent = s->ends_percent ? s->ends_percent : 10;
 	f->r = r;
 	f->root = -1;
 	pthread_mutex_init(&f->lock, NULL);

@@ -28,7 +28,8 @@ struct files_settings {
 	unsigned still_s;                /* for so many seconds; 0: as soon as it is seen, when everybody writes under another name and renames */
 	uint64_t max_bytes;              /* in one account's queue; what would pass it stays in in/ [16 GiB] */
 	unsigned max_files;              /* the same [1000] */
-	size_t lang;                     /* of the answers: i18n index; accounts have no language of their own */
+	unsigned ends_percent;           /* of what is listed a whole list may end without being forced to [10] */
+	size_t lang;                     /* of the answers to accounts that have no language of their own: i18n index */
 };
 
 struct files;

@@ -182,7 +182,7 @@ enum ceir_err files_answer_row(struct files_answer *a, const struct table_row *r
 enum ceir_err files_answer_broken(struct files_answer *a, const char *why)
 {
 	struct buf text = BUF_INIT(4096);
-	size_t lang = a->job->f->s.lang;
+	size_t lang = a->job->lang;
 
 	i18n_format(&text, lang, N_("The file cannot be read from here on: {0}"), &(struct str){i18n_text(lang, why), strlen(i18n_text(lang, why))}, 1);
 	enum ceir_err err = files_answer_row(a, NULL, NULL, REG_SYNTAX, buf_view(&text), STR(""), NULL);
@@ -229,7 +229,7 @@ enum ceir_err files_answer_finish(struct files_answer *a)
 	enum ceir_err err = CEIR_OK;
 
 	if (is_changed(a->job)) {
-		const char *text = i18n_text(a->job->f->s.lang, N_("The file was changed while it was being done; rows may be answered that are not those that were done"));
+		const char *text = i18n_text(a->job->lang, N_("The file was changed while it was being done; rows may be answered that are not those that were done"));
 
 		err = files_answer_row(a, NULL, NULL, REG_STATUS, str_of(text), STR(""), NULL);
 	}

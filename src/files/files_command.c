@@ -12,14 +12,16 @@ enum ceir_err files_session_open(struct files *f, const struct files_account *a,
 	struct reg_client client = {.has_certificate = false};
 
 	snprintf(client.address, sizeof client.address, "files/%.50s", a->folder);
-	*out = (struct files_session){.lang = f->s.lang, .text = BUF_INIT(TEXT_BYTES)};
-	enum ceir_err err = reg_session_of(f->r, str_of(a->clid), &client, &out->s);
+	*out = (struct files_session){.text = BUF_INIT(TEXT_BYTES)};
+	enum ceir_err err = reg_session_of(f->r, str_of(a->clid), &client, f->s.lang, &out->s);
 	if (!err && !(out->arena = arena_new(ARENA_BYTES))) {
 		reg_session_free(out->s);
 		err = CEIR_ENOMEM;
 	}
 	if (err)
 		out->s = NULL;
+	else
+		out->lang = reg_session_lang(out->s);
 	return err;
 }
 

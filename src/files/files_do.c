@@ -113,7 +113,7 @@ enum ceir_err files_refuse(struct files_job *j, unsigned code, const char *engli
 {
 	struct buf raw = BUF_INIT(4096), line = BUF_INIT(4096);
 
-	i18n_format(&raw, j->f->s.lang, english, &what, 1);
+	i18n_format(&raw, j->lang, english, &what, 1);
 	files_put_line(&line, buf_view(&raw));
 	log_warn(FILES_ROOM, "%s: %s is refused: %s", j->a->clid, j->shown, english);
 	enum ceir_err err = write_refusal(j, code, buf_view(&line));
@@ -203,6 +203,8 @@ enum ceir_err files_do(struct files *f, struct files_account *a)
 	struct files_job j = {.f = f, .a = a, .queue = -1, .out = -1, .fd = -1};
 	int64_t began = clock_mono_us();
 	enum ceir_err err = open_job(&j);
+
+	j.lang = reg_account_lang(f->r, str_of(a->clid), f->s.lang);
 
 	if (!err)
 		err = do_it(&j);

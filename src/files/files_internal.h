@@ -110,6 +110,7 @@ struct files_job {
 	char shown[FILES_NAME];        /* the name as part of a name in out/ */
 	const struct files_type *type; /* NULL: the name does not say */
 	char trid[FILES_TRID];         /* begins the clTRIDs: derived from when it came, its name and its bytes */
+	size_t lang;                   /* of what this face itself says in the answer: the account's */
 	struct table_reader *table;
 	struct files_plan plan;
 	struct stat st;                /* as it was when this try began */

@@ -1,9 +1,9 @@
 /*
  * files_queue.c - from in/ into the queue, and out of it.
  *
- * A file of the queue is SEQ.data; SEQ.name holds the name under which it came; SEQ.journal (files_rows.c) what has been answered. SEQ.name
- * is durable before the rename that makes SEQ.data of in/NAME, and is removed after SEQ.data: a crash leaves the file in in/ or in the
- * queue, and at most a SEQ.name or SEQ.journal without its SEQ.data, which are removed at the next start.
+ * A file of the queue is SEQ.data; SEQ.name holds the name under which it came; SEQ.journal (files_rows.c) what has been answered; SEQ.ends
+ * (files_full.c) what is to be ended. SEQ.name is durable before the rename that makes SEQ.data of in/NAME, and is removed after SEQ.data: a crash
+ * leaves the file in in/ or in the queue, and at most the others without their SEQ.data, which are removed at the next start.
  */
 #include "files/files_internal.h"
 
@@ -89,6 +89,8 @@ enum ceir_err files_queue_done(int queue, const char *seq)
 		err = failed();
 	if (!err)
 		err = remove_entry(queue, seq, ".journal");
+	if (!err)
+		err = remove_entry(queue, seq, ".ends");
 	return err ? err : remove_entry(queue, seq, ".name");
 }
 
@@ -100,7 +102,7 @@ void files_queue_clean(int queue)
 	struct stat st;
 
 	while (d && (e = readdir(d))) {
-		if (!is_entry(e->d_name, ".name") && !is_entry(e->d_name, ".journal"))
+		if (!is_entry(e->d_name, ".name") && !is_entry(e->d_name, ".journal") && !is_entry(e->d_name, ".ends"))
 			continue;
 		entry_name(e->d_name, ".data", data);
 		if (fstatat(queue, data, &st, AT_SYMLINK_NOFOLLOW) && errno == ENOENT && unlinkat(queue, e->d_name, 0))

@@ -8,7 +8,11 @@
  * After a crash the rows that the journal answers are passed over. Behind them at most LOOK_UP records can have been done whose answers
  * are not in the journal: no record is begun that is further ahead of what is synced. Those ask the audit log first whether a command with
  * their clTRID has succeeded, and if so answer what it was answered. Those that were refused are done again: they had changed nothing.
+ *
+ * Of a whole list (files_full.h) rows that say what is there already change nothing, and behind the rows come those that are to be ended, numbered on:
+ * each a command like a row's.
  */
+#include "files/files_full.h"
 #include "files/files_journal.h"
 
 #include <inttypes.h>
@@ -30,6 +34,8 @@ struct unit {
 	unsigned code;
 	char svtrid[REG_SVTRID_MAX];
 	const char *reject;             /* code of the reason; NULL: as the command's code says */
+	const struct files_present *present; /* of a whole list: what is listed already; NULL: nothing */
+	const struct files_ending *ending; /* no row: this is to be ended */
 	struct buf text;
 	struct unit *next;              /* of the worker's queue */
 };
@@ -48,6 +54,7 @@ struct worker {
 struct rows {
 	struct files_job *job;
 	struct files_journal *journal;
+	struct files_full *full;        /* NULL: the file is no whole list */
 	uint64_t answered;              /* rows that the journal had at the start */
 	uint64_t looked_up;             /* records that have asked the log so far */
 	bool begun_before;
@@ -187,7 +194,7 @@ static void make_update(const struct files_plan *p, struct unit *u)
 }
 
 /* Ends what there is; the ground of the new one says why. */
-static enum ceir_err end_present(struct worker *w, struct unit *u)
+static enum ceir_err end_present(struct worker *w, struct unit *u, unsigned step)
 {
 	struct reg_node *all = u->record.set, *ground = all, only;
 
@@ -198,10 +205,83 @@ static enum ceir_err end_present(struct worker *w, struct unit *u)
 		only.next = NULL;
 	}
 	u->record.set = ground ? &only : NULL;
+	enum reg_verb verb = u->record.verb;
 	u->record.verb = REG_DELETE;
-	enum ceir_err err = execute(w, u, 0, REG_DELETE);
+	enum ceir_err err = execute(w, u, step, REG_DELETE);
 	u->record.set = all;
-	u->record.verb = REG_UPDATE;
+	u->record.verb = verb;
+	return err;
+}
+
+/* ---- of a whole list ---- */
+
+/* Steps: 'a' makes what was not listed; 'c' ends, 'd' makes anew what was listed otherwise. A crash may leave it ended: then it is made by 'a'. */
+enum { MAKE = 0, END = 2, MAKE_ANEW = 3 };
+
+static enum ceir_err was_made(struct worker *w, const struct unit *u, bool *made)
+{
+	static const unsigned steps[] = {MAKE_ANEW, MAKE};
+	const struct files_job *j = w->rows->job;
+	char trid[FILES_TRID + 24];
+	enum ceir_err err = CEIR_OK;
+
+	*made = false;
+	for (size_t i = 0; i < CEIR_COUNT(steps) && u->look_up && !err && !*made; i++) {
+		snprintf(trid, sizeof trid, "%s-%" PRIu64 "%c", j->trid, u->first, (char)('a' + steps[i]));
+		err = files_done_before(&w->session, j, trid, made, NULL);
+	}
+	return err;
+}
+
+static enum ceir_err make_key(struct worker *w, struct unit *u, const char *id)
+{
+	struct reg_node *key = arena_alloc(u->arena, sizeof *key);
+
+	if (!key)
+		return CEIR_ENOMEM;
+	key->field = w->rows->job->plan.object->fields;
+	key->text = str_of(id);
+	u->record.key = key;
+	return CEIR_OK;
+}
+
+static enum ceir_err do_listed(struct worker *w, struct unit *u)
+{
+	bool made;
+	enum ceir_err err = was_made(w, u, &made);
+
+	if (err || made)
+		return err;
+	if (!u->present)
+		return execute(w, u, MAKE, REG_CREATE);
+	if (files_full_same(u->present, &u->record)) {
+		files_say(&w->session, REG_DONE, NULL, N_("It is listed already, and stays so"), STR(""));
+		return CEIR_OK;
+	}
+	err = make_key(w, u, u->present->id);
+	if (!err)
+		err = end_present(w, u, END);
+	u->record.key = NULL;
+	return err || w->session.code >= 2000 ? err : execute(w, u, MAKE_ANEW, REG_CREATE);
+}
+
+static enum ceir_err do_ending(struct worker *w, struct unit *u)
+{
+	const struct files_job *j = w->rows->job;
+	struct reg_node *ground = arena_alloc(u->arena, sizeof *ground);
+
+	if (!ground)
+		return CEIR_ENOMEM;
+	ground->field = reg_field_find(j->plan.object->fields, STR("ground"));
+	ground->text = arena_printf(u->arena, "%s does not name it", j->shown);
+	u->record = (struct files_record){.verb = REG_DELETE, .set = ground};
+	enum ceir_err err = ground->text.p ? make_key(w, u, u->ending->id) : CEIR_ENOMEM;
+	if (!err)
+		err = execute(w, u, END, REG_DELETE);
+	if (!err && w->session.code < 2000) {
+		buf_clear(&w->session.text);
+		buf_c(&w->session.text, i18n_text(w->session.lang, N_("Ended: the whole list no longer names it")));
+	}
 	return err;
 }
 
@@ -210,12 +290,17 @@ static enum ceir_err do_record(struct worker *w, struct unit *u)
 	const struct files_plan *p = &w->rows->job->plan;
 	enum ceir_err err;
 
+	if (u->ending)
+		return do_ending(w, u);
+
 	if (u->record.fault) {
 		files_say(&w->session, REG_VALUE, u->record.fault_element, u->record.fault, u->record.fault_value);
 		return CEIR_OK;
 	}
+	if (w->rows->full)
+		return do_listed(w, u);
 	if (u->record.verb == REG_UPDATE && p->type->replace) {
-		err = end_present(w, u);
+		err = end_present(w, u, 0);
 		u->record.key = NULL;
 		return err || w->session.code >= 2000 ? err : execute(w, u, 1, REG_CREATE);
 	}
@@ -359,6 +444,8 @@ static enum ceir_err begin_unit(struct rows *r, uint64_t first, struct unit **ou
 	u->code = 0;
 	u->svtrid[0] = '\0';
 	u->reject = NULL;
+	u->present = NULL;
+	u->ending = NULL;
 	u->key = STR("");
 	buf_clear(&u->text);
 	u->look_up = r->begun_before && r->looked_up < LOOK_UP;
@@ -373,7 +460,7 @@ static void settle(struct rows *r, struct unit *u, const char *reject, const cha
 {
 	u->code = REG_VALUE;
 	u->reject = reject;
-	files_put_line(&u->text, str_of(i18n_text(r->job->f->s.lang, english)));
+	files_put_line(&u->text, str_of(i18n_text(r->job->lang, english)));
 	pthread_mutex_lock(&r->lock);
 	u->done = true;
 	pthread_mutex_unlock(&r->lock);
@@ -440,10 +527,35 @@ static enum ceir_err take_row(struct reading *g, const struct table_row *row)
 	u->too_large |= !u->key.p || files_record_add(p, row, !further, source_of(g->r->job, g->row, source), u->arena, &u->record);
 	if (further)
 		return CEIR_OK;
+	if (g->r->full && !u->too_large && !u->record.fault)
+		u->present = files_full_find(g->r->full, u->record.find);
 	if (!u->key.p || !key.n)
 		return close_unit(g->r, u);
 	g->open = u;
 	return CEIR_OK;
+}
+
+/* Behind the last row, numbered on. */
+static enum ceir_err give_endings(struct reading *g)
+{
+	struct rows *r = g->r;
+	const struct files_ending *e;
+	struct unit *u;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; r->full && !err && (e = files_full_ending(r->full, i)); i++) {
+		if (files_stopping(r->job))
+			return CEIR_ECLOSED;
+		if (++g->row <= r->answered)
+			continue;
+		err = begin_unit(r, g->row, &u);
+		if (err)
+			return err;
+		u->ending = e;
+		u->record = (struct files_record){.verb = REG_DELETE, .order = g->row};
+		err = give(r, u);
+	}
+	return err;
 }
 
 static enum ceir_err read_all(struct rows *r)
@@ -463,6 +575,8 @@ static enum ceir_err read_all(struct rows *r)
 		err = end;
 	if (!err)
 		err = close_open(&g);
+	if (!err)
+		err = give_endings(&g);
 	if (!err)
 		err = drain(r, 0);
 	return err ? err : files_journal_sync(r->journal);
@@ -503,7 +617,35 @@ static enum ceir_err answer_row(struct files_answer *a, const struct table_row *
 	return files_answer_row(a, row, NULL, e->code, e->text, e->svtrid, e->code >= 2000 ? reject : NULL);
 }
 
-static enum ceir_err answer_rows(struct files_job *j, struct files_journal *l, struct files_answer *a)
+/* What was ended, in the columns of the file, and why nothing was. Refused or not, it is no row that could be sent again. */
+static enum ceir_err answer_endings(struct files_job *j, struct files_journal *l, const struct files_full *full, struct files_answer *a)
+{
+	struct table_cell cells[TABLE_COLUMNS_MAX] = {{.text = STR("")}};
+	struct table_row row = {.cells = cells, .n = j->plan.n};
+	struct buf why = BUF_INIT(4096);
+	const struct files_ending *ending;
+	struct files_entry e;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; !err && (ending = files_full_ending(full, i)); i++) {
+		for (size_t k = 0; k < j->plan.n; k++) {
+			const struct reg_field *f = j->plan.targets[k].field;
+
+			cells[k].text = f == j->plan.object->fields ? str_of(ending->id)
+				: f && strcmp(f->name, j->type->find) == 0 ? str_of(ending->find) : STR("");
+		}
+		err = files_journal_next(l, &e);
+		if (!err)
+			err = files_answer_row(a, &row, NULL, e.code, e.text, e.svtrid, NULL);
+	}
+	unsigned code = err ? 0 : files_full_why(full, j->lang, &why);
+	if (code)
+		err = files_answer_row(a, NULL, NULL, code, buf_view(&why), STR(""), NULL);
+	buf_free(&why);
+	return err == CEIR_ENOENT ? CEIR_ECORRUPT : err;
+}
+
+static enum ceir_err answer_rows(struct files_job *j, struct files_journal *l, const struct files_full *full, struct files_answer *a)
 {
 	struct files_entry e = {.first = 0, .n = 0};
 	struct table_row row;
@@ -520,11 +662,13 @@ static enum ceir_err answer_rows(struct files_job *j, struct files_journal *l, s
 			return err;
 	}
 	if (err == CEIR_EINVAL || err == CEIR_ELIMIT)
-		return files_answer_broken(a, table_why(j->table));
-	return err == CEIR_ENOENT ? CEIR_OK : err;
+		err = files_answer_broken(a, table_why(j->table));
+	else if (err == CEIR_ENOENT)
+		err = CEIR_OK;
+	return err || !full ? err : answer_endings(j, l, full, a);
 }
 
-static enum ceir_err answer(struct files_job *j, struct files_journal *l)
+static enum ceir_err answer(struct files_job *j, struct files_journal *l, const struct files_full *full)
 {
 	struct files_answer *a;
 	enum ceir_err err = files_table_open(j);
@@ -533,14 +677,14 @@ static enum ceir_err answer(struct files_job *j, struct files_journal *l)
 		err = files_answer_new(j, NULL, 0, &a);
 	if (err)
 		return err;
-	err = answer_rows(j, l, a);
+	err = answer_rows(j, l, full, a);
 	if (!err)
 		return files_answer_finish(a);
 	files_answer_drop(a);
 	return err;
 }
 
-static enum ceir_err do_all(struct files_job *j, struct files_journal *l, uint64_t answered, bool begun_before)
+static enum ceir_err do_all(struct files_job *j, struct files_journal *l, struct files_full *full, uint64_t answered, bool begun_before)
 {
 	struct rows *r = calloc(1, sizeof *r);
 
@@ -548,6 +692,7 @@ static enum ceir_err do_all(struct files_job *j, struct files_journal *l, uint64
 		return CEIR_ENOMEM;
 	r->job = j;
 	r->journal = l;
+	r->full = full;
 	r->answered = answered;
 	r->begun_before = begun_before;
 	pthread_mutex_init(&r->lock, NULL);
@@ -560,20 +705,38 @@ static enum ceir_err do_all(struct files_job *j, struct files_journal *l, uint64
 	return err;
 }
 
+/* CEIR_EINVAL: what says that it is the whole list cannot be one; refused. */
+static enum ceir_err open_full(struct files_job *j, struct files_full **full)
+{
+	bool force;
+
+	if (j->type->whole == FILES_WHOLE_NOT || !files_name_is_full(str_of(j->name), j->type, &force))
+		return CEIR_OK;
+	const char *why = j->type->whole == FILES_WHOLE_REFUSED ? N_("Of {0} there are no whole lists: send what comes and goes")
+		: j->plan.has_action ? N_("The name says that this is the whole list: it has no column \"{0}\"") : NULL;
+	if (!why)
+		return files_full_open(j, full);
+	enum ceir_err err = files_refuse(j, REG_SYNTAX, why, j->plan.has_action && j->type->whole == FILES_WHOLE ? STR("change_type") : str_of(j->type->name));
+	return err ? err : CEIR_EINVAL;
+}
+
 enum ceir_err files_do_rows(struct files_job *j)
 {
 	struct files_journal *l = NULL;
+	struct files_full *full = NULL;
 	uint64_t answered;
 	bool made = true;
 	enum ceir_err err = files_table_open(j);
 
-	if (err)
-		return err;
-	err = files_journal_open(j, &l, &answered, &made);
 	if (!err)
-		err = do_all(j, l, answered, !made);
+		err = open_full(j, &full);
 	if (!err)
-		err = answer(j, l);
+		err = files_journal_open(j, &l, &answered, &made);
+	if (!err)
+		err = do_all(j, l, full, answered, !made);
+	if (!err)
+		err = answer(j, l, full);
 	files_journal_close(l);
+	files_full_close(full);
 	return err;
 }

@@ -13,6 +13,7 @@ static const struct files_column native_columns[] = {{"action", NULL, FILES_ACTI
 
 static const struct files_column gsma_columns[] = {{"tac", "id", 0}, {"manufacturer", "manufacturer", 0}, {"model_name", "model", 0},
 	{"marketing_name", "model", 0}, {"brand_name", "brand", 0}, {"device_type", "type", 0}, {"allocation_date", "allocated", FILES_DAY},
+	{"bands", "rat", FILES_BANDS},
 	{"change_type", NULL, FILES_ACTION}, {NULL, NULL, 0}};
 
 static const struct files_column stolen_columns[] = {{"imei", "imei", FILES_IMEI14}, {"reporting_date", "since", FILES_SINCE},
@@ -48,18 +49,18 @@ const struct files_type files_types[] = {
 	{.name = "delta", .way = FILES_DELIVERY, .object = "delivery"},
 	{.name = "epp", .way = FILES_EPP},
 	{.name = "gsma_tac", .object = "tac", .foreign = true, .put = true, .columns = gsma_columns},
-	{.name = "stolen_list", .object = "listing", .foreign = true, .replace = true, .find = "imei", .columns = stolen_columns,
+	{.name = "stolen_list", .object = "listing", .foreign = true, .whole = FILES_WHOLE, .replace = true, .find = "imei", .columns = stolen_columns,
 		.fixed = {{"colour", "black"}, {"reason", "stolen"}, {"stage", "confirmed"}, {"ground", "@file"}}},
-	{.name = "registration_list", .object = "listing", .foreign = true, .replace = true, .find = "imei", .columns = registration_columns,
+	{.name = "registration_list", .object = "listing", .foreign = true, .whole = FILES_WHOLE, .replace = true, .find = "imei", .columns = registration_columns,
 		.fixed = {{"colour", "white"}, {"reason", "other"}, {"ground", "@file"}}},
-	{.name = "pairing_list", .object = "listing", .foreign = true, .find = "imei", .columns = pairing_columns,
+	{.name = "pairing_list", .object = "listing", .foreign = true, .whole = FILES_WHOLE_REFUSED, .find = "imei", .columns = pairing_columns,
 		.fixed = {{"colour", "white"}, {"reason", "other"}, {"pair", "only"}, {"ground", "@file"}}},
-	{.name = "golden_list", .object = "golden", .foreign = true, .columns = golden_columns},
-	{.name = "barred_list", .object = "listing", .foreign = true, .find = "imei", .columns = imei_columns,
+	{.name = "golden_list", .object = "golden", .foreign = true, .whole = FILES_WHOLE_REFUSED, .columns = golden_columns},
+	{.name = "barred_list", .object = "listing", .foreign = true, .whole = FILES_WHOLE, .find = "imei", .columns = imei_columns,
 		.fixed = {{"colour", "black"}, {"reason", "barred"}, {"ground", "@file"}}},
-	{.name = "barred_tac_list", .object = "listing", .foreign = true, .find = "tac", .columns = barred_tac_columns,
+	{.name = "barred_tac_list", .object = "listing", .foreign = true, .whole = FILES_WHOLE, .find = "tac", .columns = barred_tac_columns,
 		.fixed = {{"colour", "black"}, {"reason", "barred"}, {"ground", "@file"}}},
-	{.name = "monitoring_list", .object = "watch", .foreign = true, .find = "imei", .columns = imei_columns, .fixed = {{"ground", "@file"}}},
+	{.name = "monitoring_list", .object = "watch", .foreign = true, .whole = FILES_WHOLE, .find = "imei", .columns = imei_columns, .fixed = {{"ground", "@file"}}},
 	{.name = NULL},
 };
 /* clang-format on */
@@ -84,6 +85,27 @@ const struct files_type *files_type_of(struct str name)
 			best = t;
 	}
 	return best;
+}
+
+/* Cuts the first word and the sign behind it off; case does not count. */
+static bool next_word(struct str *name, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (name->n <= n || strncasecmp(name->p, word, n) != 0 || !strchr("-_.", name->p[n]) || name->p[n] == '\0')
+		return false;
+	name->p += n + 1;
+	name->n -= n + 1;
+	return true;
+}
+
+bool files_name_is_full(struct str name, const struct files_type *t, bool *force)
+{
+	*force = false;
+	if (!next_word(&name, t->name) || !next_word(&name, "full"))
+		return false;
+	*force = next_word(&name, "force");
+	return true;
 }
 
 static bool passed_over(char c)
@@ -174,7 +196,7 @@ static bool find_column(const struct files_type *t, const struct reg_object *o, 
 	for (const struct files_column *c = t->columns; c && c->name; c++) {
 		if (!same_name(name, c->name))
 			continue;
-		*out = (struct files_target){.kind = c->field ? FILES_FIELD : FILES_BY_HOW, .how = c->how};
+		*out = (struct files_target){.kind = c->field ? FILES_FIELD : FILES_BY_HOW, .how = c->how, .column = c};
 		if (c->field)
 			out->field = reg_field_find(o->fields, str_of(c->field));
 		return true;
@@ -207,6 +229,19 @@ static bool is_twice(const struct files_plan *p, const struct files_target *t)
 		if (t->field && p->targets[i].field == t->field && p->targets[i].group == t->group && !(t->field->flags & REG_MANY))
 			return true;
 	return false;
+}
+
+/* Two names of one field in a foreign layout ("model_name", "marketing_name"): that which comes first in our table counts. */
+static void pass_over_second(struct files_plan *p, struct files_target *t)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct files_target *o = &p->targets[i];
+
+		if (!t->column || !o->column || o->column == t->column || !t->field || o->field != t->field)
+			continue;
+		*(o->column < t->column ? t : o) = (struct files_target){.kind = FILES_IGNORED};
+		return;
+	}
 }
 
 static enum ceir_err check_needed(const struct files_plan *p, const char **why, struct str *what)
@@ -250,6 +285,7 @@ enum ceir_err files_plan_make(const struct files_type *type, const struct str *n
 			*why = N_("Records of this type have no column \"{0}\"");
 			return CEIR_EINVAL;
 		}
+		pass_over_second(plan, &t);
 		if (is_twice(plan, &t)) {
 			*why = N_("The column \"{0}\" stands in the file twice");
 			return CEIR_EINVAL;
@@ -301,9 +337,40 @@ static struct str plain_date(struct str s, struct arena *arena)
 	return s;
 }
 
+static bool has_word(const struct buf *words, struct str word)
+{
+	struct str rest = buf_view(words), one;
+
+	while (str_cut(&rest, ',', &one))
+		if (str_trim(one).n == word.n && strncasecmp(str_trim(one).p, word.p, word.n) == 0)
+			return true;
+	return false;
+}
+
+/* The first word of each band, each once; as many as the field holds. What stands for nothing known there is left out. */
+static struct str technologies(struct str bands, struct arena *arena)
+{
+	struct buf words = BUF_INIT(255);
+	struct str band, word, out;
+
+	while (str_cut(&bands, ',', &band)) {
+		band = str_trim(band);
+		if (!str_cut(&band, ' ', &word) || has_word(&words, word) || words.n + word.n + 2 > words.max)
+			continue;
+		buf_c(&words, words.n ? ", " : "");
+		buf_str(&words, word);
+	}
+	out = words.failed ? (struct str){NULL, 0} : arena_str(arena, buf_view(&words));
+	buf_free(&words);
+	return out;
+}
+
 static struct str convert(enum files_how how, struct str s, struct arena *arena)
 {
 	int32_t days;
+
+	if (how == FILES_BANDS)
+		return technologies(s, arena);
 
 	if (how == FILES_IMEI14)
 		return complete_imei(s, arena);
@@ -616,7 +683,7 @@ void files_types_print(struct buf *out)
 {
 	buf_c(out, "| type | object | columns | fixed |\n| --- | --- | --- | --- |\n");
 	for (const struct files_type *t = files_types; t->name; t++) {
-		buf_printf(out, "| `%s` | %s | ", t->name, t->object ? t->object : "any");
+		buf_printf(out, "| `%s`%s | %s | ", t->name, t->whole == FILES_WHOLE ? ", `-full`" : "", t->object ? t->object : "any");
 		print_columns(out, t, t->object ? reg_object_by_name(str_of(t->object)) : NULL);
 		buf_c(out, " | ");
 		for (const struct files_fixed *f = t->fixed; f->field; f++)

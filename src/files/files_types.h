@@ -24,9 +24,16 @@ enum files_how {
 	FILES_IMEI14,      /* 14 digits get their check digit */
 	FILES_DAY,         /* 20261125 or 25-Nov-2026 becomes 2026-11-25; what is no date stays as it is */
 	FILES_SINCE,       /* the same, with a time of day */
+	FILES_BANDS,       /* "GSM 900,GSM 1800,LTE FDD BAND 3" becomes "GSM, LTE": the technologies */
 	FILES_STOLEN,      /* status of a list of stolen phones: colour and stage */
 	FILES_REGISTERED,  /* status of a list of registered phones: only final rows register */
 	FILES_ACTION,      /* what to do: create, update or delete */
+};
+
+enum files_whole {
+	FILES_WHOLE_NOT,   /* nothing: part of the name */
+	FILES_WHOLE,       /* it is the whole list: what it no longer names is ended */
+	FILES_WHOLE_REFUSED, /* the same, which cannot be done: what is there cannot be asked for */
 };
 
 /* A column that is not simply a field of the object under its own name. */
@@ -47,6 +54,7 @@ struct files_type {
 	bool foreign;                       /* layout of another program: columns we do not know are passed over, fields are not taken by our names */
 	bool put;                           /* what exists already is updated */
 	bool replace;                       /* an update ends what there is and makes it anew */
+	enum files_whole whole;             /* what a name that says "full" means */
 	const char *find;                   /* field by which update and delete find the object when no id is given */
 	const struct files_column *columns; /* ends with .name == NULL; NULL: none */
 	struct files_fixed fixed[6];        /* ends with .field == NULL */
@@ -55,6 +63,8 @@ extern const struct files_type files_types[]; /* ends with .name == NULL */
 
 /* By the beginning of a file's name, any case: TYPE, then "-", "_" or "."; the longest that fits. NULL: none. */
 const struct files_type *files_type_of(struct str name);
+/* Is the next word of the name "full"? *force: and the one behind it "force". Words stand between "-", "_" and ".". */
+bool files_name_is_full(struct str name, const struct files_type *t, bool *force);
 
 /* ---- one file's columns ---- */
 
@@ -62,6 +72,7 @@ enum files_target_kind { FILES_IGNORED, FILES_FIELD, FILES_GROUP_FIELD, FILES_DE
 struct files_target {
 	enum files_target_kind kind;
 	enum files_how how;
+	const struct files_column *column; /* the line that says so; NULL: none */
 	const struct reg_field *field, *group;
 };
 struct files_plan {

@@ -53,7 +53,7 @@ struct http_request;
 struct http_route {
 	const char *method;           /* HEAD goes where GET goes */
 	const char *pattern;          /* "/v1/deliveries/{}": {} is any one segment */
-	const char *parameters[5];    /* of the query, NULL-terminated */
+	const char *parameters[6];    /* of the query, NULL-terminated */
 	enum http_body body;
 	/* Fills in the command, or refuses. The session is logged in, the body has not come. */
 	void (*prepare)(struct http_request *r);

@@ -315,19 +315,19 @@ int http_weight(struct str list, struct str token)
 	return best;
 }
 
-size_t http_language(struct str list)
+bool http_language(struct str list, size_t *lang)
 {
 	struct str item;
 	int weight, best = 0;
-	size_t lang = 0, found;
+	size_t found;
 
 	while (item_next(&list, &item, &weight)) {
 		if (weight <= best || i18n_find(item, &found))
 			continue;
 		best = weight;
-		lang = found;
+		*lang = found;
 	}
-	return lang;
+	return best > 0;
 }
 
 bool http_tag_listed(struct str list, struct str tag)

@@ -44,8 +44,8 @@ enum ceir_err http_basic_parse(struct str header, struct buf *decoded, struct st
 int http_weight(struct str list, struct str token);
 /* RFC 7240 4.3: the seconds of "wait" in a Prefer header, at most max; 0: none. What is not well-formed is not preferred. */
 unsigned http_prefer_wait(struct str list, unsigned max);
-/* The first language of Accept-Language, by weight and then by order, that there is; English when there is none. */
-size_t http_language(struct str list);
+/* The first language of Accept-Language, by weight and then by order, that there is. False, *lang untouched: none. */
+bool http_language(struct str list, size_t *lang);
 /* The media type or token of a header value without its parameters: "text/csv; charset=utf-8" gives "text/csv". */
 struct str http_token(struct str value);
 /* RFC 9110 13.1.2, weak comparison: the list is "*" or has the tag, with or without W/. tag: without quotes. */

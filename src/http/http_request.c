@@ -194,9 +194,9 @@ static void put_head(struct http_request *r)
 static enum MHD_Result begin(struct http_request *r)
 {
 	const char *allow = NULL;
+	bool said = http_language(http_header(r, "Accept-Language"), &r->lang);
 	enum ceir_err err = http_target_parse(str_of(r->target_text), r->arena, &r->target);
 
-	r->lang = http_language(http_header(r, "Accept-Language"));
 	if (atomic_load_explicit(&r->server->stopping, memory_order_relaxed)) {
 		http_problem(r, 503, N_("The server stops"));
 		return answer(r);
@@ -214,6 +214,8 @@ static enum MHD_Result begin(struct http_request *r)
 	take_cltrid(r);
 	if (!http_login(r))
 		return answer(r);
+	reg_session_speak(r->connection->door, said ? r->lang : REG_LANG_OF_ACCOUNT);
+	r->lang = reg_session_lang(r->connection->door);
 	put_head(r);
 	check_parameters(r);
 	take_body_headers(r);

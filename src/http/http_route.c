@@ -231,6 +231,15 @@ static void take_wait(struct http_request *r)
 	}
 }
 
+static void take_layout(struct http_request *r)
+{
+	const struct http_parameter *layout = http_parameter_find(&r->target, "layout");
+
+	if (layout && !str_eq_c(layout->value, "ceir") && !str_eq_c(layout->value, "dirbs"))
+		http_refuse(r, 0, REG_VALUE, "layout", layout->value, N_("Expected layout=ceir or layout=dirbs"));
+	r->list.dirbs = layout && str_eq_c(layout->value, "dirbs");
+}
+
 static void list_info(struct http_request *r)
 {
 	uint64_t since = 0;
@@ -239,6 +248,7 @@ static void list_info(struct http_request *r)
 	r->list.delta = number(r, "since", 0, INT64_MAX, &since);
 	r->list.since = (int64_t)since;
 	take_wait(r);
+	take_layout(r);
 	take_format(r);
 	take_packing(r);
 	r->command.list = &r->list;
@@ -288,7 +298,7 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/deliveries/{}/rejects", {NULL}, HTTP_NO_BODY, delivery_rejects, NULL},
 	{"POST", "/v1/sightings", {NULL}, HTTP_SIGHTINGS, sightings_create, sightings_complete},
 	{"GET", "/v1/lists", {"limit", "cursor"}, HTTP_NO_BODY, list_query, NULL},
-	{"GET", "/v1/lists/{list}", {"since", "wait", "format", "operator"}, HTTP_NO_BODY, list_info, NULL},
+	{"GET", "/v1/lists/{list}", {"since", "wait", "format", "operator", "layout"}, HTTP_NO_BODY, list_info, NULL},
 	{"GET", "/v1/lists/{list}/ack", {"operator"}, HTTP_NO_BODY, list_state, NULL},
 	{"PUT", "/v1/lists/{list}/ack", {NULL}, HTTP_JSON, list_ack, list_ack_complete},
 	{"GET", "/v1/imeis/{}", {NULL}, HTTP_NO_BODY, imei_check, NULL},

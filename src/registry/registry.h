@@ -141,9 +141,12 @@ struct reg_query {
 	bool count_only;
 };
 
+/* In place of an index of i18n: nobody has said a language. The account's, or English when it has none. */
+#define REG_LANG_OF_ACCOUNT SIZE_MAX
+
 struct reg_login {
 	struct str clid, pw, newpw;     /* newpw.p NULL: none */
-	size_t lang;                    /* index of i18n; the face has resolved the tag */
+	size_t lang;                    /* index of i18n; the face has resolved the tag. REG_LANG_OF_ACCOUNT */
 	/*
 	 * HTTP. by_certificate: no clid and pw; the account is the one active account that the client's certificate belongs to, and the
 	 * certificate is proof enough. Else, without a certificate, name and password do for an account of an operator that has no certificate.
@@ -276,6 +279,7 @@ enum reg_packing { REG_PLAIN, REG_GZIP, REG_ZSTD };
 struct reg_list_request {
 	bool delta;                     /* what changed since sequence number `since`; else the whole list */
 	int64_t since;
+	bool dirbs;                     /* the layout of DIRBS-Core 16 (docs/formats.md): whole lists but the white one, CSV */
 	enum reg_list_format format;
 	enum reg_packing packing;
 };
@@ -369,10 +373,12 @@ struct reg_session *reg_session_new(struct registry *r, const struct reg_client 
 void reg_session_free(struct reg_session *s);
 /*
  * A session of an active account, for a face that knows without a password who it is: whoever wrote into the account's own folder. Counts among the
- * account's sessions, and ends with the account as after a login; its certificates are not asked for. CEIR_EPERM: there is no such active account;
- * CEIR_ELIMIT: it has too many sessions already; others: the system.
+ * account's sessions, and ends with the account as after a login; its certificates are not asked for. It speaks the account's language, or, when that
+ * has none, lang (i18n index). CEIR_EPERM: there is no such active account; CEIR_ELIMIT: it has too many sessions already; others: the system.
  */
-enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct reg_client *client, struct reg_session **out) CEIR_MUST_USE;
+enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct reg_client *client, size_t lang, struct reg_session **out) CEIR_MUST_USE;
+/* The language of an active account, i18n index; `otherwise` when it has none or cannot be asked. */
+size_t reg_account_lang(struct registry *r, struct str clid, size_t otherwise);
 /* Every active account, in no order; op: code of its operator, empty for other roles. The texts are good until the call returns. */
 typedef void (*reg_account_row)(void *ctx, struct str clid, struct str op);
 enum ceir_err reg_accounts_active(struct registry *r, reg_account_row row, void *ctx) CEIR_MUST_USE;
@@ -380,6 +386,8 @@ enum ceir_err reg_accounts_active(struct registry *r, reg_account_row row, void 
 #define REG_FOLDER_NAME 132
 void reg_folder_name(struct str id, char out[REG_FOLDER_NAME]);
 size_t reg_session_lang(const struct reg_session *s);   /* i18n index; 0 before login */
+/* The language from here on (HTTP says one with each request): i18n index, or REG_LANG_OF_ACCOUNT. */
+void reg_session_speak(struct reg_session *s, size_t lang);
 enum reg_role reg_session_role(const struct reg_session *s); /* REG_ROLE_NONE before login */
 /* Why the connection should close after the present reply (2500, 2501, 2502, 1500, account suspended); false: go on. */
 bool reg_session_ended(const struct reg_session *s);

@@ -57,6 +57,39 @@ static void take_hash(struct exec *x, struct store_val *row)
 	row[ACCOUNT_PW] = store_text(str_of(x->password_hash));
 }
 
+/* RFC 5646 2.1, as far as XML Schema's "language" goes: subtags of one to eight letters, behind the first also digits. */
+static bool is_tag(struct str tag)
+{
+	struct str part;
+
+	if (!tag.n || tag.p[tag.n - 1] == '-')
+		return false;
+	for (size_t i = 0; str_cut(&tag, '-', &part); i++) {
+		if (!part.n || part.n > 8)
+			return false;
+		for (size_t k = 0; k < part.n; k++)
+			if (!((part.p[k] | 0x20) >= 'a' && (part.p[k] | 0x20) <= 'z') && !(i && part.p[k] >= '0' && part.p[k] <= '9'))
+				return false;
+	}
+	return true;
+}
+
+/* The tag becomes that of the catalogue: "uk-UA" stands as "uk". */
+static enum ceir_err take_lang(struct exec *x, struct store_val *row, uint32_t mask)
+{
+	struct str tag = row[ACCOUNT_LANG].s;
+	size_t lang;
+
+	if (!(mask & 1u << ACCOUNT_LANG))
+		return CEIR_OK;
+	if (!is_tag(tag))
+		return reg_refuse(x, REG_VALUE, "lang", tag, N_("Expected the tag of a language, as en or uk"));
+	if (i18n_find(tag, &lang))
+		return reg_refuse(x, REG_RANGE, "lang", tag, N_("There are no translations into this language; the greeting names those there are"));
+	row[ACCOUNT_LANG] = store_text(str_of(i18n_tag(lang)));
+	return CEIR_OK;
+}
+
 /* Importers' accounts name their importer, operators' their operator; nobody else has either. */
 static enum ceir_err check_party(struct exec *x, const struct store_val *row)
 {
@@ -89,6 +122,8 @@ enum ceir_err reg_account_create(struct exec *x)
 	if (row[ACCOUNT_CODE].s.n < 3)
 		return reg_refuse(x, REG_RANGE, "id", row[ACCOUNT_CODE].s, N_("An account's name has 3 to 16 characters"));
 	enum ceir_err err = check_party(x, row);
+	if (!err && !reg_refused(x))
+		err = take_lang(x, row, mask);
 	if (err || reg_refused(x))
 		return err;
 	take_hash(x, row);
@@ -126,7 +161,9 @@ enum ceir_err reg_account_update(struct exec *x)
 		row[ACCOUNT_LOCKED_UNTIL] = store_null();
 		mask |= 1u << ACCOUNT_FAILS | 1u << ACCOUNT_LOCKED_UNTIL;
 	}
-	err = each_certificate(x, row[ACCOUNT_ID].i, x->c->rem, remove_certificate);
+	err = take_lang(x, row, mask);
+	if (!err && !reg_refused(x))
+		err = each_certificate(x, row[ACCOUNT_ID].i, x->c->rem, remove_certificate);
 	if (!err)
 		err = each_certificate(x, row[ACCOUNT_ID].i, x->c->add, add_certificate);
 	reg_stamp(x, row, ACCOUNT_UP_ID, &mask);

@@ -301,6 +301,7 @@ static struct reg_session *open_session(const struct inbox_box *b)
 		return NULL;
 	s->who = (struct reg_who){.account = 0, .clid = "inbox", .role = REG_ROLE_OPERATOR};
 	memcpy(s->who.operator, b->operator_code, sizeof s->who.operator);
+	s->lang = reg_operator_lang(b->r, b->operator_code);
 	return s;
 }
 

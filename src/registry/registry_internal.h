@@ -52,6 +52,7 @@ struct reg_who {
 	enum reg_role role;
 	char importer[33];            /* public key; of role importer */
 	char operator[33];            /* public key; of role operator */
+	size_t lang;                  /* i18n index; REG_LANG_OF_ACCOUNT: the account says none, or one that is gone */
 };
 
 struct reg_session {
@@ -255,6 +256,8 @@ void reg_login_finish(struct exec *x, bool written);
 /* Looks at the account again when any account changed. False: the session must end. */
 bool reg_session_valid(struct reg_session *s, struct arena *arena);
 void reg_session_leave(struct reg_session *s);
+/* For what belongs to an operator and to no account: the language of its active accounts that have one, when they agree; else English. */
+size_t reg_operator_lang(struct registry *r, const char *code);
 /* Argon2id; waits its turn. out is crypto_pwhash_STRBYTES. */
 enum ceir_err reg_password_hash(struct registry *r, struct str password, char *out);
 

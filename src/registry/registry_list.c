@@ -211,9 +211,11 @@ static enum ceir_err info_file(struct exec *x, enum reg_list_kind kind, struct s
 {
 	const struct reg_list_request *want = x->c->list;
 	struct reg_list_job job = {.r = x->r, .op = reg_list_operator(x->r, code), .kind = kind, .from = want->delta ? want->since : -1, .to = seq,
-		.now_us = x->now_us, .format = (enum list_format)want->format, .packing = (enum list_packing)want->packing};
+		.now_us = x->now_us, .format = (enum list_format)want->format, .packing = (enum list_packing)want->packing, .dirbs = want->dirbs};
 
 	snprintf(job.code, sizeof job.code, "%.*s", (int)code.n, code.p);
+	if (want->dirbs && (want->delta || want->format != REG_LIST_CSV || kind == REG_LIST_WHITE))
+		return reg_refuse(x, REG_UNIMPL_OPTION, "layout", STR("dirbs"), N_("In this layout there are whole lists as CSV: black, grey and exceptions"));
 	if (want->delta && (want->since < 0 || want->since > seq))
 		return reg_refuse(x, REG_RANGE, "since", reg_print_u64(x, (uint64_t)want->since), N_("There is no such sequence number yet"));
 	return make_file(x, &job);

@@ -32,6 +32,11 @@ struct reg_list_job {
 	int64_t from_s, to_s, now_us; /* when these changes were made (0: there is none); now */
 	enum list_format format;
 	enum list_packing packing;
+	/*
+	 * The layout of DIRBS-Core 16, whole lists only. It knows no TAC in a list: the IMEIs of a barred one that networks have seen are black one by one,
+	 * and no longer grey. A notification has a number and a day, an exception an IMSI; what has none is left out.
+	 */
+	bool dirbs;
 };
 
 /* registry_list_make.c. Whole lists and deltas into one file. */
@@ -120,6 +125,7 @@ struct reg_list_state {
 	bool has_record;
 	struct policy_class record;
 	const struct reg_golden *golden;
+	bool own_black;               /* its own entry is black; in v that of its TAC may stand before it (dirbs) */
 };
 void reg_list_look(struct reg_list_make *m, uint64_t imei, struct reg_list_state *s);
 bool reg_list_is_black(const struct reg_list_state *s);

@@ -40,8 +40,8 @@ void reg_list_file_name(const struct reg_list_job *job, char out[REG_LIST_NAME])
 	static const char *const formats[] = {"csv", "xml"}, *const packings[] = {"", ".gz", ".zst"};
 
 	if (job->from < 0)
-		snprintf(out, REG_LIST_NAME, "%s-full-%" PRId64 ".%s%s", reg_list_name(job->kind), job->to, formats[job->format],
-			packings[job->packing]);
+		snprintf(out, REG_LIST_NAME, "%s-%sfull-%" PRId64 ".%s%s", reg_list_name(job->kind), job->dirbs ? "dirbs-" : "", job->to,
+			formats[job->format], packings[job->packing]);
 	else
 		snprintf(out, REG_LIST_NAME, "%s-delta-%" PRId64 "-%" PRId64 ".%s%s", reg_list_name(job->kind), job->from, job->to,
 			formats[job->format], packings[job->packing]);

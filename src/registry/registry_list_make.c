@@ -14,6 +14,8 @@ static const char *const columns[REG_LISTS][7] = {
 	[REG_LIST_WHITE] = {"change", "imei", NULL},
 };
 
+#define SERIALS UINT64_C(1000000) /* of one TAC: 3GPP TS 23.003 6.2.1 */
+
 /* ---- black ---- */
 
 static enum ceir_err black_items(void *ctx, const struct verdicts_item *items, size_t n)
@@ -31,9 +33,59 @@ static enum ceir_err black_items(void *ctx, const struct verdicts_item *items, s
 	return err;
 }
 
+/* ---- the IMEIs of a barred TAC, where the layout has no row for it ---- */
+
+struct barred {
+	struct reg_list_make *m;
+	uint64_t imei;                /* the last one; 0: none yet */
+	int32_t day;                  /* since when the TAC is barred */
+};
+
+static enum ceir_err earliest(void *ctx, const struct store_val *row)
+{
+	int32_t *day = ctx, of = date_of_us(row[row[LISTING_SINCE].null ? LISTING_CR_AT : LISTING_SINCE].i);
+
+	if (reg_val_is(row[LISTING_COLOUR], "black") && (!*day || of < *day))
+		*day = of;
+	return CEIR_OK;
+}
+
+/* Those that are black by themselves have their row already. */
+static enum ceir_err barred_rows(void *ctx, const struct triplet *rows, size_t n)
+{
+	struct barred *b = ctx;
+	enum ceir_err err = CEIR_OK;
+
+	for (size_t i = 0; i < n && !err; i++) {
+		struct reg_list_state s;
+
+		if (rows[i].imei == b->imei)
+			continue;
+		b->imei = rows[i].imei;
+		reg_list_look(b->m, b->imei, &s);
+		if (reg_list_is_black(&s) && !s.own_black)
+			err = reg_list_put(b->m, b->imei, 0, 0, b->day, verdict_reason_name(s.v.reason));
+	}
+	return err;
+}
+
+static enum ceir_err barred_imeis(struct reg_list_make *m, struct tac tac)
+{
+	struct barred b = {.m = m};
+	struct store_filter f[] = {{LISTING_TAC, STORE_EQ, store_int((int64_t)tac.n)}, {LISTING_STATUS, STORE_EQ, store_text(STR("inForce"))}};
+	struct store_query q = {.table = &STORE_LISTING, .filters = f, .n_filters = 2};
+	enum ceir_err err = store_select(m->db, &q, earliest, &b.day);
+
+	return err ? err : triplets_scan(m->view, tac.n * SERIALS, tac.n * SERIALS + SERIALS - 1, barred_rows, &b);
+}
+
 static enum ceir_err black_tac(void *ctx, struct tac tac, struct verdict v)
 {
-	return v.colour == VERDICT_BLACK ? reg_list_put_tac(ctx, tac, verdict_reason_name(v.reason)) : CEIR_OK;
+	struct reg_list_make *m = ctx;
+
+	if (v.colour != VERDICT_BLACK)
+		return CEIR_OK;
+	return m->job->dirbs ? barred_imeis(m, tac) : reg_list_put_tac(m, tac, verdict_reason_name(v.reason));
 }
 
 /* What is no IMEI has no entry in the table. */
@@ -204,7 +256,7 @@ static enum ceir_err open_make(struct reg_list_make *m, const char *path)
 {
 	const struct reg_list_job *job = m->job;
 	struct list_head head = {.name = reg_list_name(job->kind), .op = job->code, .from = job->from < 0 ? 0 : job->from, .to = job->to,
-		.created_us = job->now_us, .columns = columns[job->kind] + (job->from < 0 ? 1 : 0)};
+		.created_us = job->now_us, .columns = columns[job->kind] + (job->from < 0 ? 1 : 0), .crlf = job->dirbs};
 
 	m->tables = reg_class_tables_take(job->r);
 	m->policy = reg_policy(job->r);

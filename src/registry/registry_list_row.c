@@ -24,6 +24,9 @@ void reg_list_look(struct reg_list_make *m, uint64_t imei, struct reg_list_state
 	if (imei <= IMEI_MAX) {
 		verdicts_enter(m->reader);
 		verdicts_get_entry(r->verdicts, (struct imei){imei}, &s->v);
+		s->own_black = s->v.colour == VERDICT_BLACK;
+		if (m->job->dirbs)
+			verdicts_get(r->verdicts, (struct imei){imei}, &s->v);
 		verdicts_leave(m->reader);
 	}
 	if (imei > IMEI_MAX || s->v.colour == VERDICT_GREY || s->v.colour == VERDICT_BLACK)
@@ -66,6 +69,17 @@ static enum ceir_err put_row(struct reg_list_make *m, const struct str *fields)
 	return m->writer ? list_writer_row(m->writer, fields) : CEIR_EEXIST;
 }
 
+/* 2026-11-25 becomes 20261125. */
+static void without_hyphens(char date[DATE_MAX])
+{
+	char *to = date;
+
+	for (const char *p = date; *p; p++)
+		if (*p != '-')
+			*to++ = *p;
+	*to = '\0';
+}
+
 enum ceir_err reg_list_put(struct reg_list_make *m, uint64_t imei, uint64_t imsi, uint64_t msisdn, int32_t day, const char *reasons)
 {
 	char a[TRIPLET_IMEI_TEXT], b[16] = "", c[16] = "", d[DATE_MAX] = "";
@@ -73,6 +87,8 @@ enum ceir_err reg_list_put(struct reg_list_make *m, uint64_t imei, uint64_t imsi
 	size_t n = 0;
 	enum reg_list_kind kind = m->job->kind;
 
+	if (m->job->dirbs && ((kind == REG_LIST_GREY && (!imsi || !msisdn || !day)) || (kind == REG_LIST_EXCEPTIONS && !imsi)))
+		return CEIR_OK;
 	triplet_imei_print(imei, a);
 	if (imsi)
 		imsi_print(triplet_imsi(imsi), b);
@@ -80,6 +96,8 @@ enum ceir_err reg_list_put(struct reg_list_make *m, uint64_t imei, uint64_t imsi
 		msisdn_print(triplet_msisdn(msisdn), c);
 	if (day)
 		date_print(day, d);
+	if (day && m->job->dirbs)
+		without_hyphens(d);
 	if (m->change)
 		fields[n++] = str_of(m->change);
 	fields[n++] = str_of(a);

@@ -122,6 +122,14 @@ static void copy_text(char *out, size_t size, struct store_val v)
 	out[n] = '\0';
 }
 
+/* A catalogue may be gone since the account was given its language. */
+static size_t lang_of(const struct store_val *account)
+{
+	size_t lang;
+
+	return account[ACCOUNT_LANG].null || i18n_find(account[ACCOUNT_LANG].s, &lang) ? REG_LANG_OF_ACCOUNT : lang;
+}
+
 static void become(struct reg_who *who, const struct store_val *account)
 {
 	who->account = account[ACCOUNT_ID].i;
@@ -129,6 +137,7 @@ static void become(struct reg_who *who, const struct store_val *account)
 	copy_text(who->clid, sizeof who->clid, account[ACCOUNT_CODE]);
 	copy_text(who->importer, sizeof who->importer, account[ACCOUNT_IMPORTER]);
 	copy_text(who->operator, sizeof who->operator, account[ACCOUNT_OPERATOR]);
+	who->lang = lang_of(account);
 }
 
 /* ---- the sessions of an account ---- */
@@ -341,7 +350,7 @@ void reg_login_finish(struct exec *x, bool written)
 	struct reg_attempt *a = x->attempt;
 
 	if (a->ok && !a->full && written && !reg_refused(x)) {
-		x->s->lang = x->c->login->lang;
+		reg_session_speak(x->s, x->c->login->lang);
 		x->s->http = x->c->login->http;
 		x->s->ftps = x->c->login->ftps;
 		x->s->failed_logins = 0;
@@ -367,7 +376,7 @@ static enum ceir_err read_active(struct registry *r, struct str clid, struct are
 	return err;
 }
 
-enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct reg_client *client, struct reg_session **out)
+enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct reg_client *client, size_t lang, struct reg_session **out)
 {
 	struct store_val row[ACCOUNT_N];
 	struct arena *arena = arena_new(1 << 16);
@@ -381,6 +390,7 @@ enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct r
 	}
 	if (!err) {
 		become(&s->who, row);
+		s->lang = s->who.lang == REG_LANG_OF_ACCOUNT ? lang : s->who.lang;
 		s->of_folder = true;
 		if (!enter(s)) {
 			s->who = (struct reg_who){0};
@@ -393,6 +403,38 @@ enum ceir_err reg_session_of(struct registry *r, struct str clid, const struct r
 	else
 		*out = s;
 	return err;
+}
+
+size_t reg_account_lang(struct registry *r, struct str clid, size_t otherwise)
+{
+	struct store_val row[ACCOUNT_N];
+	struct arena *arena = arena_new(1 << 16);
+	enum ceir_err err = arena ? read_active(r, clid, arena, row) : CEIR_ENOMEM;
+	size_t lang = err ? REG_LANG_OF_ACCOUNT : lang_of(row);
+
+	arena_free(arena);
+	return lang == REG_LANG_OF_ACCOUNT ? otherwise : lang;
+}
+
+static enum ceir_err note_lang(void *ctx, const struct store_val *row)
+{
+	size_t *lang = ctx, of = lang_of(row);
+
+	if (reg_val_is(row[ACCOUNT_STATUS], "active") && of != REG_LANG_OF_ACCOUNT)
+		*lang = *lang == REG_LANG_OF_ACCOUNT || *lang == of ? of : 0;
+	return CEIR_OK;
+}
+
+size_t reg_operator_lang(struct registry *r, const char *code)
+{
+	struct store_filter f = {ACCOUNT_OPERATOR, STORE_EQ, store_text(str_of(code))};
+	struct store_query q = {.table = &STORE_ACCOUNT, .filters = &f, .n_filters = 1};
+	struct store_conn *db = store_reader(r->store);
+	size_t lang = REG_LANG_OF_ACCOUNT;
+	enum ceir_err err = db ? store_select(db, &q, note_lang, &lang) : CEIR_ESTORE;
+
+	store_reader_done(r->store, db);
+	return err || lang == REG_LANG_OF_ACCOUNT ? 0 : lang;
 }
 
 struct each_account {
@@ -442,5 +484,6 @@ bool reg_session_valid(struct reg_session *s, struct arena *arena)
 	if (err || !certificate || !reg_val_is(row[ACCOUNT_STATUS], "active"))
 		return false;
 	s->accounts_version = version;
+	s->who.lang = lang_of(row);
 	return true;
 }

@@ -175,6 +175,7 @@ static const struct reg_field account_fields[] = {
 	F(.name = "operator", .type = REG_TOKEN, .flags = REG_FIXED | REG_FILTER, .max = 32, .column = ACCOUNT_OPERATOR),
 	F(.name = "status", .type = REG_ENUM, .flags = REG_FILTER, .choices = account_statuses, .column = ACCOUNT_STATUS),
 	F(.name = "ftps", .type = REG_ENUM, .flags = REG_FILTER, .choices = yes_no, .column = ACCOUNT_FTPS),
+	F(.name = "lang", .type = REG_TOKEN, .flags = REG_FILTER, .max = 35, .column = ACCOUNT_LANG), /* RFC 5646 4.4.1: room for 35 characters */
 	F(.name = "certificate", .type = REG_HEX32, .flags = REG_MANY, .column = -1),
 	F(.name = "lockedUntil", .type = REG_TIME, .flags = REG_SERVER, .column = ACCOUNT_LOCKED_UNTIL),
 	F(.name = "lastLogin", .type = REG_TIME, .flags = REG_SERVER, .column = ACCOUNT_LAST_LOGIN),

@@ -49,6 +49,11 @@ size_t reg_session_lang(const struct reg_session *s)
 	return s->lang;
 }
 
+void reg_session_speak(struct reg_session *s, size_t lang)
+{
+	s->lang = lang != REG_LANG_OF_ACCOUNT ? lang : s->who.lang != REG_LANG_OF_ACCOUNT ? s->who.lang : 0;
+}
+
 enum reg_role reg_session_role(const struct reg_session *s)
 {
 	return s->who.role;

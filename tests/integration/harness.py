@@ -311,7 +311,7 @@ ORDER = {
     "imei": "name imei permit position tag",
     "tag": "type value",
     "listing": "id imei tac colour reason ground pair imsi msisdn since until stage",
-    "account": "id role pw importer operator status ftps certificate",
+    "account": "id role pw importer operator status ftps lang certificate",
     "operator": "id name plmn status",
     "portability": "from to operator since",
     "delivery": "kind clientID fileName status ground",

@@ -162,6 +162,17 @@ class Deliveries(Base):
         self.assertTrue(os.path.exists(os.path.join(box, "done", "full-1.csv.gz.rejects.csv")))
         eventually(lambda: os.listdir(box).count("full-1.csv.gz"), 0)
         self.assertIn(self.state(d["id"])["crID"], "inbox")
+        # In the language of the operator's accounts, when those that have one have the same.
+        self.world.ok(self.world.session("admin").update("account", "operator1", chg={"lang": "uk"}))
+        for name, language, expected in (("what.csv", None, "[а-яі]{4}"), ("else.csv", "en", "^Param")):
+            if language:
+                self.world.account("operator9", role="operator", operator=OPERATOR, lang=language)
+            with open(os.path.join(box, name), "w", encoding="ascii"):
+                pass
+            answer = os.path.join(box, "refused", name + ".answer.json")
+            eventually(lambda: os.path.exists(answer), True)
+            with open(answer, encoding="utf-8") as f:
+                self.assertRegex(json.load(f)["message"], expected)
 
 
 class Killed(Base):

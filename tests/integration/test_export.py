@@ -10,7 +10,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 import zipfile
 
-from harness import CEIRCTL, CERTIFICATE, IMPORTER, PERMIT, SCREEN_IMEI, TAC, TIMEOUT, Test, World, folder, imei, less, main
+from harness import CEIRCTL, CERTIFICATE, IMPORTER, PERMIT, SCREEN_IMEI, TAC, TIMEOUT, Test, World, eventually, folder, imei, less, main
 
 MANY = less(2100, 1200)     # more than a page of 1,000
 RECORDS = "{urn:ceir:params:xml:ns:records-1.0}"
@@ -52,7 +52,7 @@ def records_of(path, columns):
 class Export(Test):
     @classmethod
     def setUpClass(cls):
-        cls.world = World()
+        cls.world = World(options=["files.still_s=0"])
         cls.dir = folder("ceir-export-")
         out = io.StringIO()
         w = csv.writer(out)
@@ -148,6 +148,32 @@ class Export(Test):
         finally:
             other.close()
         self.assertEqual(have, self.ctl("export", "importer", "--columns", "id,name,address,country,status", check=0).stdout)
+
+    def test_tacs_in_the_layout_of_the_gsma(self):
+        """What is read as gsma_tac: pipes, dates as 05-Jan-2015; read again it changes nothing."""
+        nra = self.world.session("nra1")
+        tac = {"id": "35999901", "manufacturer": "A|B", "model": "C \"1\"", "brand": "Dé", "type": "Tablet", "rat": "GSM, LTE", "allocated": "2015-01-05"}
+        self.code(nra.create("tac", tac), 1000)
+        path = self.path("gsma_tac.txt")
+        self.ctl("export", "tac", "--layout", "gsma", "--out", path, account="nra1", check=0)
+        with open(path, encoding="utf-8", newline="") as f:
+            rows = list(csv.reader(f, delimiter="|"))
+        self.assertEqual(rows[0], "tac manufacturer model_name bands allocation_date device_type brand_name".split())
+        self.assertIn(["35999901", "A|B", 'C "1"', "GSM, LTE", "05-Jan-2015", "Tablet", "Dé"], rows)
+        self.assertEqual(len(rows) - 1, len(rows_of(self.ctl("export", "tac", "--columns", "id", account="nra1", check=0).stdout)) - 1)
+        before = nra.info("tac", "35999901").fields()
+        folder = os.path.join(self.world.server.dir, "files", "nra1", "ftp")
+        eventually(lambda: os.path.isdir(os.path.join(folder, "out", "lists")), True)
+        os.rename(path, os.path.join(folder, "in", "gsma_tac-back.txt"))
+        answer = os.path.join(folder, "out", "gsma_tac-back.txt.answer.csv")
+        eventually(lambda: os.path.exists(answer), True)
+        with open(answer, encoding="utf-8", newline="") as f:
+            self.assertEqual({r["code"] for r in csv.DictReader(f)}, {"1000"})
+        after = nra.info("tac", "35999901").fields()
+        self.assertEqual({k: after[k] for k in tac}, {k: before[k] for k in tac})
+        for bad in (("importer",), ("tac", "--columns", "id"), ("tac", "--format", "xlsx")):
+            self.assertEqual(self.ctl("export", *bad, "--layout", "gsma", account="nra1").returncode, 2)
+        self.assertEqual(self.ctl("export", "tac", "--layout", "dirbs", account="nra1").returncode, 2)
 
     def test_a_file_that_is_there_stays(self):
         path = self.path("there.csv")

@@ -218,7 +218,36 @@ class Files(Test):
         self.assertEqual(sqlite(self.world.server, "SELECT count(*) FROM application WHERE rows = 900"), [(1,)])
         eventually(lambda: os.listdir(lea.queue) + os.listdir(importer.queue), [])
 
-    def test_6_documented_types(self):
+    def test_6_language(self):
+        """An account that has a language is answered in it; the others in files.lang."""
+        admin = self.world.session("admin")
+        self.world.account("lea2", role="lea", lang="uk")
+        uk, en = self.of("lea2"), self.of("lea1")
+        for folder in (uk, en):
+            folder.put("stolen_list-lang.csv", "imei\n%s\n12\n%s\n" % (imei(TAC, 950 if folder is uk else 951), "9" * 40000))
+            folder.put("watch-lang.csv", "colour\n1\n")
+            folder.put("check-lang.csv", "imei\n%s\n12\n" % SCREEN_IMEI)
+        rows = uk.answer("stolen_list-lang.csv")
+        self.assertEqual(self.codes(rows), [1000, 2005, 2005])
+        self.assertEqual(rows[0]["message"], "Команду виконано успішно")
+        for row in rows[1:]:
+            self.assertRegex(row["message"], "[а-яі]{4}")
+        for row in uk.rejects("stolen_list-lang.csv"):
+            self.assertRegex(row["rejectReason"], "[а-яі]{4}")
+        self.assertRegex(uk.answer("watch-lang.csv")[0]["message"], "[а-яі]{4}")
+        self.assertRegex(uk.answer("check-lang.csv")[0]["reason"], "[а-яі]{4}")
+        self.assertRegex(uk.answer("check-lang.csv")[1]["message"], "[а-яі]{4}")
+        for name in ("stolen_list-lang.csv.answer.csv", "stolen_list-lang.csv.rejects.csv", "watch-lang.csv.answer.csv", "check-lang.csv.answer.csv"):
+            self.assertNotRegex(en.text(name), "[а-яі]")
+        # It may be changed; the next file is answered in it.
+        self.world.ok(admin.update("account", "lea2", chg={"lang": "en-GB"}))
+        self.assertEqual(admin.info("account", "lea2").fields()["lang"], "en")
+        self.assertEqual(admin.update("account", "lea2", chg={"lang": "fr"}).code, 2004)
+        self.assertEqual(admin.update("account", "lea2", chg={"lang": "u_k"}).code, 2005)
+        uk.put("watch-lang2.csv", "colour\n1\n")
+        self.assertNotRegex(uk.text("watch-lang2.csv.answer.csv"), "[а-яі]")
+
+    def test_7_documented_types(self):
         with open(os.path.join(ROOT, "docs", "files.md"), encoding="utf-8") as f:
             page = f.read()
         begin, end = "<!-- begin of what ceird file-types prints -->\n", "<!-- end of what ceird file-types prints -->"

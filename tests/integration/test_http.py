@@ -18,6 +18,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zipfile
 
 from harness import CEIRCTL, PASSWORD, ROOT, SCREEN_IMEI, SLOW, TIMEOUT, Test, World, eventually, folder, imei, less, main, run
 
@@ -61,6 +62,61 @@ class Answer:
 
     def __repr__(self):
         return "%s %r %r" % (self.line, self.headers, self.body[:2000])
+
+
+class DirbsImporter:
+    """What an operator has to read the lists of DIRBS-Core: archives of a folder, CSV files by name, each with the header it must have."""
+    HEADERS = {"blacklist": "imei,block_date,reasons", "notifications": "imei,imsi,msisdn,block_date,reasons", "exceptions": "imei,imsi,msisdn"}
+    CHANGES = {"blacklist": {"blocked", "unblocked", "changed"}, "notifications": {"new", "resolved", "blacklisted", "no_longer_seen", "changed"},
+               "exceptions": {"added", "removed"}}
+    COLUMNS = {"imei": "[0-9A-Fa-f*#]{1,16}", "imsi": "[0-9]{1,15}", "msisdn": "[0-9]{0,15}", "block_date": "20[0-9]{6}", "reasons": "[^|]+([|][^|]+)*"}
+
+    def __init__(self, out):
+        self.out = out
+        self.lists = {}
+        self.date = None
+
+    def read(self, data, kind):
+        text = data.decode("ascii")
+        assert text.endswith("\r\n") and "\n" not in text.replace("\r\n", ""), text[-100:]
+        head, *rows = text[:-2].split("\r\n")
+        assert head == self.HEADERS[kind], head
+        rows = [row.split(",") for row in rows]
+        for row in rows:
+            assert all(re.fullmatch(self.COLUMNS[c], v) for c, v in zip(head.split(","), row, strict=True)), row
+        return rows
+
+    def take(self, run):
+        """Applies the deltas of a run to what there was; compares with its whole lists. {(list, change): rows}."""
+        name = os.path.basename(run["folder"])
+        self.date = re.fullmatch(r"listgen__([0-9]{8}_[0-9]{6})__classid_%d" % run["run"], name).group(1)
+        told = {}
+        for archive in os.listdir(os.path.join(self.out, name)):
+            list = re.fullmatch(self.date + r"_((blacklist)|(notifications|exceptions)_.+)\.zip", archive)
+            kind = list.group(2) or list.group(3)
+            list = list.group(1)
+            with zipfile.ZipFile(os.path.join(self.out, name, archive)) as z:
+                files = {f: self.read(z.read(f), kind) for f in z.namelist()}
+            whole = files.pop("%s_%s.csv" % (self.date, list))
+            begin = "%s_%s_delta_%d_%d_" % (self.date, list, run["base"], run["run"])
+            deltas = {f[len(begin):-4]: rows for f, rows in files.items() if f.startswith(begin)}
+            assert set(deltas) == self.CHANGES[kind] and len(deltas) == len(files), files
+            keys = 1 if kind == "blacklist" else 3
+            mine = self.lists.setdefault(list, {})
+            for change, rows in deltas.items():
+                told[list, change] = rows
+                for row in rows:
+                    if change in ("blocked", "new", "added"):
+                        assert tuple(row[:keys]) not in mine, row
+                    else:
+                        assert tuple(row[:keys]) in mine, row
+                    if change in ("blocked", "new", "added", "changed"):
+                        mine[tuple(row[:keys])] = row
+                    else:
+                        assert mine.pop(tuple(row[:keys])) == row
+            assert mine == {tuple(row[:keys]): row for row in whole}, list
+        assert len(self.lists) == len(os.listdir(os.path.join(self.out, name)))
+        return told
 
 
 class Client:
@@ -145,6 +201,12 @@ class Http(Test):
         self.assertRegex(self.problem(a, 404, 2303)["title"], "[а-яі]")
         a = self.op("/v1/deliveries/NONE", "--header", "Accept-Language: de, en;q=0.5")
         self.assertEqual(self.problem(a, 404, 2303)["title"], "Object does not exist")
+        # Of an account that has a language, when the request names none there is.
+        self.world.account("operator4", certificate=False, role="operator", operator="UA-MNO-1", lang="uk")
+        c = Client(self.world, password=PASSWORD, user="operator4")
+        for header, expected in (((), "[а-яі]"), (("--header", "Accept-Language: de"), "[а-яі]"), (("--header", "Accept-Language: en"), "^Object does"), ((), "[а-яі]")):
+            self.assertRegex(self.problem(c("/v1/deliveries/NONE", *header), 404, 2303)["title"], expected)
+        self.world.ok(self.world.session("admin").update("account", "operator4", chg={"status": "closed"}))
 
     def test_a_suspended_account_is_out(self):
         self.world.account("operator3", certificate=False, role="operator", operator="UA-MNO-1")
@@ -305,6 +367,57 @@ class Http(Test):
         self.problem(admin("/v1/lists/grey"), 400)
         self.assertEqual(admin("/v1/lists/grey?operator=UA-MNO-1").status, 200)
         self.problem(self.op("/v1/lists/grey?operator=UA-MNO-2"), 403)
+
+    def test_lists_for_importers_of_dirbs(self):
+        """An importer that knows the files of DIRBS-Core and nothing of ours: it keeps its lists by the deltas, and has what the whole lists say."""
+        out = folder()
+        importer = DirbsImporter(out)
+        numbers = range(9100000, 9100006)
+        imeis = [lines(1, n, header=False).split(",")[0] for n in numbers]
+        a = self.op.deliver("imei,imsi,msisdn\n" + "".join(lines(1, n, header=False) for n in numbers), "kind=delta")
+        self.op.applied(a.json()["id"])
+        eventually(lambda: all(i[:14].encode() in self.op("/v1/lists/grey").body for i in imeis), True)
+        make = ("lists", "--layout", "dirbs", "--out", out, "--operator", "UA-MNO-1=kyiv", "--operator", "UA-MNO-2")
+        first = json.loads(self.ctl("--json", *make, account="admin", check=0).stdout)
+        self.assertEqual(first["base"], -1)
+        importer.take(first)
+        self.assertEqual({k[0] for k in importer.lists["notifications_kyiv"]} & {i[:14] for i in imeis}, {i[:14] for i in imeis})
+        # One is stolen, one let through for its subscriber, one comes with another SIM.
+        lea, nra = self.world.session("lea1"), self.world.session("nra1")
+        imsi, msisdn = lines(1, numbers[1], header=False).strip().split(",")[1:3]
+        ids = [self.world.ok(lea.create("listing", {"imei": imeis[0], "colour": "black", "reason": "stolen", "ground": "d"})).fields()["id"],
+               self.world.ok(nra.create("listing", {"imei": imeis[1], "colour": "white", "reason": "other", "pair": "only", "imsi": imsi, "msisdn": msisdn, "ground": "d"})).fields()["id"]]
+        a = self.op.deliver("imei,imsi,msisdn\n%s,255019100999999,380509999999\n" % imeis[2], "kind=delta")
+        self.op.applied(a.json()["id"])
+        eventually(lambda: b"255019100999999" in self.op("/v1/lists/grey").body, True)
+        second = json.loads(self.ctl("--json", *make, account="admin", check=0).stdout)
+        self.assertEqual(second["base"], first["run"])
+        told = importer.take(second)
+        today = time.strftime("%Y%m%d", time.gmtime())
+        self.assertIn([imeis[0][:14], today, "stolen"], told["blacklist", "blocked"])
+        self.assertIn(imeis[0][:14], [r[0] for r in told["notifications_kyiv", "blacklisted"]])
+        self.assertIn([imeis[1][:14], imsi, msisdn], [r[:3] for r in told["notifications_kyiv", "resolved"]])
+        self.assertIn([imeis[1][:14], imsi, msisdn], told["exceptions_kyiv", "added"])
+        self.assertIn([imeis[2][:14], "255019100999999", "380509999999"], [r[:3] for r in told["notifications_kyiv", "new"]])
+        self.assertEqual(importer.lists["exceptions_UA-MNO-2"], {})
+        # And back.
+        self.world.ok(lea.delete("listing", ids[0], "<listing:ground>found</listing:ground>"))
+        third = json.loads(self.ctl("--json", *make, account="admin", check=0).stdout)
+        told = importer.take(third)
+        self.assertIn([imeis[0][:14], today, "stolen"], told["blacklist", "unblocked"])
+        # Killed before its lists were kept, the next run tells from where the one before it has.
+        os.rename(os.path.join(out, ".ceir", "last"), os.path.join(out, ".ceir", "old"))
+        self.assertEqual(json.loads(self.ctl("--json", *make, account="admin", check=0).stdout)["base"], third["run"])
+        self.assertEqual(sorted(os.listdir(os.path.join(out, ".ceir"))), ["last", "lock"])
+        self.ctl("lists", "--layout", "dirbs", "--out", out, "--operator", "UA-MNO-1=../x", account="admin", check=2)
+        self.ctl("lists", "--layout", "dirbs", "--out", out, account="admin", check=2)
+        self.ctl("lists", "--layout", "dirbs", "--out", os.path.join(out, "none"), "--operator", "UA-MNO-1", account="admin", check=2)
+        self.ctl("lists", "--layout", "dirbs", "--out", out, "--operator", "UA-MNO-1", account="lea1", check=1)
+        # The whole lists over HTTP; deltas are the client's.
+        a = self.op("/v1/lists/grey?layout=dirbs")
+        self.assertTrue(a.body.startswith(b"imei,imsi,msisdn,block_date,reasons\r\n"))
+        self.problem(self.op("/v1/lists/grey?layout=dirbs&since=0"), 400, 2102)
+        self.problem(self.op("/v1/lists/grey?layout=csv"), 400, 2005, "layout")
 
     def test_one_imei(self):
         a = self.op("/v1/imeis/" + SCREEN_IMEI)

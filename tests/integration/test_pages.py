@@ -44,7 +44,7 @@ class Page:
         s = self.world.server
         for documented, real in self.ids.items():
             script = re.sub(r"(?<![\w-])%s(?![\w-])" % documented, real, script)
-        prologue = ("cd %s; DIR=%s; DOCS=%s/docs; ceirctl() { local to=%d; case \"$*\" in *deliver\\ *|*delivery\\ rejects*|*list\\ get*) to=%d ;; esac; "
+        prologue = ("cd %s; DIR=%s; DOCS=%s/docs; ceirctl() { local to=%d; case \"$*\" in *deliver\\ *|*delivery\\ rejects*|*list\\ get*|*lists\\ --layout*) to=%d ;; esac; "
                     "%s --dir %s --host %s --port $to \"$@\"; }; ceird() { %s \"$@\"; }\n"
                     % (self.work, s.dir, ROOT, s.port, s.http_port, CEIRCTL, s.dir, s.host, CEIRD))
         p = subprocess.run(["bash", "-c", prologue + script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=4 * TIMEOUT)

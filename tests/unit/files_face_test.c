@@ -174,10 +174,10 @@ static void test_session_of(void **state)
 	struct face *admin = face_login(&w, "admin");
 
 	(void)state;
-	assert_int_equal(reg_session_of(w.r, STR("nobody"), &client, &s[0]), CEIR_EPERM);
+	assert_int_equal(reg_session_of(w.r, STR("nobody"), &client, 0, &s[0]), CEIR_EPERM);
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(reg_session_of(w.r, STR("tax"), &client, &s[i]), CEIR_OK);
-	assert_int_equal(reg_session_of(w.r, STR("tax"), &client, &s[4]), CEIR_ELIMIT);
+		assert_int_equal(reg_session_of(w.r, STR("tax"), &client, 0, &s[i]), CEIR_OK);
+	assert_int_equal(reg_session_of(w.r, STR("tax"), &client, 0, &s[4]), CEIR_ELIMIT);
 	assert_int_equal(reg_session_role(s[0]), REG_ROLE_TAX);
 	for (unsigned i = 1; i < 4; i++)
 		reg_session_free(s[i]);
@@ -188,7 +188,7 @@ static void test_session_of(void **state)
 	assert_int_equal(update(admin, "account", "tax", "status=suspended", NULL, NULL), REG_DONE);
 	assert_int_equal(info(&face, "permit", PERMIT), REG_AUTH_CLOSING);
 	assert_true(reg_session_ended(s[0]));
-	assert_int_equal(reg_session_of(w.r, STR("tax"), &client, &s[1]), CEIR_EPERM);
+	assert_int_equal(reg_session_of(w.r, STR("tax"), &client, 0, &s[1]), CEIR_EPERM);
 	arena_free(face.arena);
 	buf_free(&face.out);
 	reg_session_free(s[0]);

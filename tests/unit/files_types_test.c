@@ -218,6 +218,33 @@ static void test_actions(void **state)
 	assert_non_null(record_.fault);
 }
 
+static struct str bands_of(const char *text)
+{
+	struct table_cell cells[] = {{.text = STR("35210605")}, {.text = STR("A")}, {.text = STR("B")}, {.text = str_of(text)}};
+	const struct table_row row = {.cells = cells, .n = CEIR_COUNT(cells)};
+	struct files_record r;
+
+	assert_int_equal(make("gsma_tac", "tac,manufacturer,model_name,bands"), CEIR_OK);
+	assert_int_equal(files_record_add(&plan, &row, true, STR("x"), arena, &r), CEIR_OK);
+	for (const struct reg_node *n = r.set; n; n = n->next)
+		if (strcmp(n->field->name, "rat") == 0)
+			return n->text;
+	return STR("none");
+}
+
+static void test_bands(void)
+{
+	struct buf many = BUF_INIT(0);
+
+	assert_true(str_eq_c(bands_of("GSM 1800,GSM 900,WCDMA FDD Band I,LTE FDD BAND 3, lte FDD BAND 7 ,,BLUETOOTH"), "GSM, WCDMA, LTE, BLUETOOTH"));
+	assert_true(str_eq_c(bands_of("GSM, WCDMA, LTE"), "GSM, WCDMA, LTE"));
+	for (unsigned i = 0; i < 200; i++)
+		buf_printf(&many, "B%u x,", i);
+	buf_char(&many, '\0');
+	assert_in_range(bands_of(many.p).n, 200, 255);
+	buf_free(&many);
+}
+
 static void test_dirbs(void **state)
 {
 	(void)state;
@@ -242,7 +269,16 @@ static void test_dirbs(void **state)
 
 	assert_int_equal(make("gsma_tac", "TAC,Manufacturer,Model Name,Bands,Allocation Date,Device Type"), CEIR_OK);
 	add("35210605,Acme,One,GSM 900,05-Jan-2015,Tablet", true);
-	assert_record(REG_CREATE, "", "id=35210605 manufacturer=Acme model=One allocated=2015-01-05 type=Tablet");
+	assert_record(REG_CREATE, "", "id=35210605 manufacturer=Acme model=One rat=GSM allocated=2015-01-05 type=Tablet");
+	/* The GSMA's files name a model twice; the bands are more than a field holds. */
+	assert_int_equal(make("gsma_tac", "TAC,Manufacturer,Marketing Name,Model Name"), CEIR_OK);
+	add("35210605,Acme,The One,A-1", true);
+	assert_record(REG_CREATE, "", "id=35210605 manufacturer=Acme model=A-1");
+	assert_int_equal(make("gsma_tac", "TAC,Manufacturer,Model Name,Marketing Name"), CEIR_OK);
+	add("35210605,Acme,A-1,The One", true);
+	assert_record(REG_CREATE, "", "id=35210605 manufacturer=Acme model=A-1");
+	assert_int_equal(make("gsma_tac", "TAC,Manufacturer,Model Name,Model_Name"), CEIR_EINVAL);
+	test_bands();
 	assert_int_equal(make("barred_tac_list", "TAC"), CEIR_OK);
 	add("35210605", true);
 	assert_record(REG_CREATE, "", "tac=35210605 colour=black reason=barred ground=x.csv row 7");
@@ -275,10 +311,37 @@ static void test_devices(void **state)
 	assert_int_equal(files_row_imeis(&plan, &row, arena, imeis, &n), CEIR_ELIMIT);
 }
 
+static void test_whole_lists(void **state)
+{
+	static const struct {
+		const char *name;
+		bool full, force;
+	} names[] = {{"stolen_list-full.csv", true, false}, {"stolen_list_FULL_2026.xlsx", true, false}, {"Stolen_List.full-force-1.csv", true, true},
+		{"stolen_list-full-forced.csv", true, false}, {"stolen_list-fullness.csv", false, false}, {"stolen_list-1-full.csv", false, false},
+		{"stolen_list.csv", false, false}, {"stolen_list-full", false, false}, {"stolen_list-force-full.csv", false, false}};
+	bool force;
+
+	(void)state;
+	for (size_t i = 0; i < CEIR_COUNT(names); i++) {
+		const struct files_type *t = files_type_of(str_of(names[i].name));
+
+		assert_string_equal(t->name, "stolen_list");
+		assert_int_equal(files_name_is_full(str_of(names[i].name), t, &force), names[i].full);
+		assert_int_equal(force, names[i].force);
+	}
+	/* What the register does not show to who made it cannot be compared. */
+	assert_int_equal(files_type_of(STR("pairing_list.csv"))->whole, FILES_WHOLE_REFUSED);
+	assert_int_equal(files_type_of(STR("golden_list.csv"))->whole, FILES_WHOLE_REFUSED);
+	assert_int_equal(files_type_of(STR("permit-full.csv"))->whole, FILES_WHOLE_NOT);
+	for (const struct files_type *t = files_types; t->name; t++)
+		if (t->whole == FILES_WHOLE)
+			assert_true(t->find && t->fixed[0].field);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_whole_lists), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_every_line_of_the_table_names_a_field),
 		cmocka_unit_test(test_columns),
 		cmocka_unit_test(test_own_record),

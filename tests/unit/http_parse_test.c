@@ -188,13 +188,19 @@ static void test_tags(void **state)
 
 static void test_tokens_and_languages(void **state)
 {
+	size_t lang = 7;
+
 	(void)state;
 	assert_str(http_token(STR("text/csv; charset=utf-8")), "text/csv");
 	assert_str(http_token(STR(" gzip ")), "gzip");
 	assert_str(http_token(STR("")), "");
 	/* No catalogue is loaded: English is what there is. */
-	assert_int_equal(http_language(STR("uk, en;q=0.5")), 0);
-	assert_int_equal(http_language(STR("")), 0);
+	assert_true(http_language(STR("uk, en;q=0.5"), &lang));
+	assert_int_equal(lang, 0);
+	lang = 7;
+	assert_false(http_language(STR("uk, en;q=0"), &lang));
+	assert_false(http_language(STR(""), &lang));
+	assert_int_equal(lang, 7);
 }
 
 static void test_client_transaction_ids(void **state)

@@ -25,6 +25,7 @@ struct reg_session {
 	char clid[17];
 	bool logged_in, ended;
 	unsigned failed;
+	size_t lang;
 };
 
 struct reg_delivery {
@@ -66,6 +67,16 @@ void reg_session_free(struct reg_session *s)
 		return;
 	atomic_fetch_sub(&sessions_open, 1);
 	free(s);
+}
+
+void reg_session_speak(struct reg_session *s, size_t lang)
+{
+	s->lang = lang == REG_LANG_OF_ACCOUNT ? 0 : lang;
+}
+
+size_t reg_session_lang(const struct reg_session *s)
+{
+	return s->lang;
 }
 
 bool reg_session_ended(const struct reg_session *s)

@@ -225,7 +225,12 @@ struct list *list_get(struct face *f, const char *name, int64_t since)
 {
 	struct reg_list_request q = {.delta = since >= 0, .since = since};
 
-	assert_int_equal(list_ask(f, name, &q), REG_DONE);
+	return list_get_as(f, name, &q);
+}
+
+struct list *list_get_as(struct face *f, const char *name, const struct reg_list_request *q)
+{
+	assert_int_equal(list_ask(f, name, q), REG_DONE);
 	const struct reg_file *file = f->reply.file;
 	assert_non_null(file);
 	char *text = calloc(1, file->bytes + 1);

@@ -48,6 +48,7 @@ struct list {
 	char digest[65], signature[129], name[96];
 };
 struct list *list_get(struct face *f, const char *name, int64_t since);
+struct list *list_get_as(struct face *f, const char *name, const struct reg_list_request *q);
 unsigned list_ask(struct face *f, const char *name, const struct reg_list_request *q);
 /* Of CSV text. */
 struct list *list_parse(const char *text);

@@ -43,6 +43,20 @@ static void assert_rows(struct face *f, const char *name, int64_t since, size_t 
 	list_free(l);
 }
 
+static void assert_dirbs(struct face *f, const char *name, size_t n, const char *row)
+{
+	static const struct reg_list_request dirbs = {.dirbs = true};
+	struct list *l = list_get_as(f, name, &dirbs);
+
+	if (l->n != n || (row && !list_row(l, row))) {
+		for (size_t i = 0; i < l->n; i++)
+			print_message("%s\n", l->rows[i]);
+		fail_msg("%s for DIRBS has %zu rows, not %zu with %s", name, l->n, n, row ? row : "");
+	}
+	assert_non_null(strstr(l->name, "-dirbs-full-"));
+	list_free(l);
+}
+
 static int64_t last(void)
 {
 	struct list *l = list_get(c.a, "black", -1);
@@ -131,6 +145,9 @@ static void locks_and_exceptions(void **state)
 	assert_rows(c.b, "black", -1, 2, key14(kept));
 	assert_rows(c.a, "exceptions", -1, 1, row3(locked, "255010000000010", ""));
 	assert_rows(c.b, "exceptions", -1, 1, row3(kept, "", "380630000011"));
+	/* To DIRBS' importers an exception is a pair of IMEI and IMSI. */
+	assert_dirbs(c.a, "exceptions", 1, row3(locked, "255010000000010", "\r"));
+	assert_dirbs(c.b, "exceptions", 0, NULL);
 	assert_rows(c.a, "black", seq, 2, with("added", key14(locked)));
 	assert_rows(c.b, "exceptions", seq, 1, with("added", row3(kept, "", "380630000011")));
 	seq = last();
@@ -147,7 +164,7 @@ static void locks_and_exceptions(void **state)
 
 static void a_barred_tac_is_one_row(void **state)
 {
-	char id[64];
+	char id[64], stolen[64], set[128], row[128], day[DATE_MAX];
 	int64_t seq = last();
 
 	(void)state;
@@ -162,6 +179,27 @@ static void a_barred_tac_is_one_row(void **state)
 	assert_rows(c.a, "black", seq, 1, "added," TAC_B ",,barred-tac");
 	/* What its IMEIs are of themselves stays in the other lists: black comes first. */
 	assert_rows(c.a, "grey", -1, 1, key14(imei_text(TAC_B, 20)));
+
+	/* DIRBS knows no TACs in a list: those of its IMEIs that were seen, each once, and no longer grey. */
+	snprintf(set, sizeof set, "imei=%s; colour=black; reason=stolen; ground=s1", imei_text(TAC_B, 21));
+	listing(c.lea, set, stolen);
+	see(c.a, imei_text(TAC_B, 21), "255010000000021", "380500000021");
+	see(c.a, imei_text(TAC, 22), "255010000000022", "380500000022");
+	see(c.a, imei_text(TAC, 23), "255010000000023", "");
+	country_settle(&c);
+	date_print(date_of_us(clock_real_us()), day);
+	snprintf(row, sizeof row, "%.14s,%.4s%.2s%.2s,barred-tac\r", imei_text(TAC_B, 20), day, day + 5, day + 8);
+	assert_dirbs(c.a, "black", 2, row);
+	snprintf(row, sizeof row, "%.14s,%.4s%.2s%.2s,stolen\r", imei_text(TAC_B, 21), day, day + 5, day + 8);
+	assert_dirbs(c.a, "black", 2, row);
+	/* Who has no number cannot be told. */
+	assert_rows(c.a, "grey", -1, 3, key14(imei_text(TAC, 23)));
+	assert_dirbs(c.a, "grey", 1, row3(imei_text(TAC, 22), "255010000000022", "380500000022,2"));
+	static const struct reg_list_request no[] = {{.dirbs = true, .delta = true}, {.dirbs = true, .format = REG_LIST_XML}, {.dirbs = true}};
+	for (size_t i = 0; i < CEIR_COUNT(no); i++)
+		assert_int_equal(list_ask(c.a, i == 2 ? "white" : "black", &no[i]), REG_UNIMPL_OPTION);
+	assert_int_equal(remove_(c.lea, "listing", stolen, "ground=over"), REG_DONE);
+
 	seq = last();
 	assert_int_equal(remove_(c.nra, "listing", id, "ground=over"), REG_DONE);
 	assert_rows(c.a, "black", seq, 1, "removed," TAC_B ",,");

@@ -406,13 +406,74 @@ static void an_operators_password_is_enough_over_http(void **state)
 	face_free(f);
 }
 
-int main(void)
+/* The language of what is answered where no session has said one. */
+static void languages_of_accounts(void **state)
 {
+	static const struct {
+		const char *tag, *kept;
+		unsigned code;
+	} tags[] = {{"lang=uk", "uk", REG_DONE}, {"lang=en", "en", REG_DONE}, {"lang=UK-ua", "uk", REG_DONE}, {"lang=ua", "uk", REG_DONE},
+		{"lang=fr", "uk", REG_RANGE}, {"lang=de-1996", "uk", REG_RANGE}, {"lang=u_k", "uk", REG_VALUE}, {"lang=uk-", "uk", REG_VALUE},
+		{"lang=1k", "uk", REG_VALUE}, {"lang=ukrainian", "uk", REG_VALUE}, {"lang=a--b", "uk", REG_VALUE}, {"lang=українська", "uk", REG_VALUE}};
+	struct reg_client client = {.address = "files/polyglot"};
+	struct reg_session *s;
+	size_t uk;
+
+	(void)state;
+	assert_int_equal(i18n_find(STR("uk"), &uk), CEIR_OK);
+	account("polyglot", "lea");
+	assert_int_equal(reg_account_lang(w.r, STR("polyglot"), 7), 7);
+	assert_int_equal(reg_account_lang(w.r, STR("nobody"), 7), 7);
+	for (size_t i = 0; i < CEIR_COUNT(tags); i++) {
+		assert_int_equal(update(admin, "account", "polyglot", tags[i].tag, NULL, NULL), tags[i].code);
+		if (tags[i].code >= 2000)
+			assert_string_equal(admin->reply.details->element, "lang");
+		assert_int_equal(info(admin, "account", "polyglot"), REG_DONE);
+		assert_string_equal(value(admin, "lang"), tags[i].kept);
+	}
+	assert_int_equal(create(admin, "account", "id=french; role=tax; pw=" PASSWORD "; lang=fr"), REG_RANGE);
+	assert_int_equal(create(admin, "account", "id=briton; role=tax; pw=" PASSWORD "; lang=en"), REG_DONE);
+	assert_int_equal(reg_account_lang(w.r, STR("briton"), uk), 0);
+	assert_int_equal(reg_account_lang(w.r, STR("polyglot"), 0), uk);
+
+	/* A session of the folder speaks it; one whose account has none, what the face says. */
+	assert_int_equal(reg_session_of(w.r, STR("polyglot"), &client, 0, &s), CEIR_OK);
+	assert_int_equal(reg_session_lang(s), uk);
+	reg_session_free(s);
+	assert_int_equal(reg_session_of(w.r, STR("tax"), &client, uk, &s), CEIR_OK);
+	assert_int_equal(reg_session_lang(s), uk);
+	reg_session_free(s);
+
+	/* A login that says a language has it; then any, or the account's, which an admin may change meanwhile. */
+	struct face *f = face_login(&w, "polyglot");
+	assert_int_equal(reg_session_lang(f->s), 0);
+	reg_session_speak(f->s, REG_LANG_OF_ACCOUNT);
+	assert_int_equal(reg_session_lang(f->s), uk);
+	assert_int_equal(update(admin, "account", "polyglot", "lang=en", NULL, NULL), REG_DONE);
+	assert_int_equal(info(f, "tac", TAC), REG_DONE);
+	reg_session_speak(f->s, REG_LANG_OF_ACCOUNT);
+	assert_int_equal(reg_session_lang(f->s), 0);
+	reg_session_speak(f->s, uk);
+	assert_int_equal(reg_session_lang(f->s), uk);
+	face_free(f);
+	f = face_login(&w, "tax");
+	reg_session_speak(f->s, REG_LANG_OF_ACCOUNT);
+	assert_int_equal(reg_session_lang(f->s), 0);
+	face_free(f);
+	/* A catalogue that is gone. */
+	world_sql(&w, "UPDATE account SET lang = 'xx' WHERE code = 'polyglot'");
+	assert_int_equal(reg_account_lang(w.r, STR("polyglot"), 7), 7);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || i18n_load(argv[1]) != CEIR_OK)
+		return 2;
 	const struct CMUnitTest tests[] = {cmocka_unit_test(refusals_are_all_the_same), cmocka_unit_test(too_many_failures_close_the_connection),
 		cmocka_unit_test(lockout), cmocka_unit_test(new_password), cmocka_unit_test(sessions_of_an_account), cmocka_unit_test(thrown_out),
 		cmocka_unit_test(parties), cmocka_unit_test(ids_rise_for_ever), cmocka_unit_test(what_stands_in_the_log),
 		cmocka_unit_test(ftps_lets_in_only_accounts_that_say_so), cmocka_unit_test(a_certificate_is_enough_over_http), cmocka_unit_test(an_operators_password_is_enough_over_http),
-		cmocka_unit_test(ids_do_not_fall_behind_an_old_row)};
+		cmocka_unit_test(languages_of_accounts), cmocka_unit_test(ids_do_not_fall_behind_an_old_row)};
 
 	return cmocka_run_group_tests(tests, make, destroy);
 }
