@@ -54,6 +54,8 @@ static void lists(struct str s)
 	CEIR_ASSERT(!http_language(s, &lang) || lang < i18n_count());
 	(void)http_tag_listed(s, STR("abc"));
 	CEIR_ASSERT(http_token(s).n <= s.n);
+	CEIR_ASSERT(http_prefer_wait(s, 60) <= 60 && http_prefer_wait(s, 0) == 0);
+	CEIR_ASSERT((http_prefer_wait(s, 60) > 0) == (http_prefer_wait(s, 1) > 0));
 	if (http_cltrid_good(s))
 		CEIR_ASSERT(str_is_utf8(s) && s.n <= 64);
 }

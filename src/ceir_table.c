@@ -25,18 +25,6 @@
 
 #include "exchange/exchange_table_sheet.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0 /* 1: the sanitizers' own memory and calls would not pass */
-#endif
-
 #define ARGUMENTS 6
 #define FILES_MAX 16
 #define HEAP_ALIGN ((uint64_t)1 << 20)
@@ -81,7 +69,8 @@ static bool bound(const struct settings *s)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || (uint64_t)getppid() != s->parent)
 		return false;
-	return (SANITIZED || limit(RLIMIT_AS, s->memory_mib * HEAP_ALIGN, s->memory_mib * HEAP_ALIGN)) && limit(RLIMIT_CPU, s->cpu_s, s->cpu_s + 1) &&
+	/* The sanitizers' own memory and calls would not pass. */
+	return (CEIR_SANITIZED || limit(RLIMIT_AS, s->memory_mib * HEAP_ALIGN, s->memory_mib * HEAP_ALIGN)) && limit(RLIMIT_CPU, s->cpu_s, s->cpu_s + 1) &&
 	       limit(RLIMIT_FSIZE, 0, 0) && limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_NOFILE, FILES_MAX, FILES_MAX);
 }
 
@@ -158,12 +147,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (!bound(&s))
-		return 3;
+		return TABLE_EXIT_UNFIT;
 	load_lazy();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return 3;
+		return TABLE_EXIT_UNFIT;
 	landlock();
-	if (!SANITIZED && !filter_load())
-		return 3;
+	if (!CEIR_SANITIZED && !filter_load())
+		return TABLE_EXIT_UNFIT;
 	_exit(table_sheet_run(STDIN_FILENO, &s.sheet, frames_out, NULL) == CEIR_OK ? 0 : 1); /* nothing of the libraries runs after it */
 }

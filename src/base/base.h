@@ -18,6 +18,26 @@
 #define CEIR_MUST_USE __attribute__((warn_unused_result))
 #define CEIR_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/*
+ * Built with a sanitizer (CEIR_SANITIZED), with one of addresses (CEIR_SANITIZED_ADDRESS): 1, else 0. gcc defines macros, clang has features. More stack
+ * and memory are used, more system calls are made, and all takes longer.
+ */
+#ifdef __has_feature
+#define CEIR_HAS_FEATURE(name) __has_feature(name)
+#else
+#define CEIR_HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || CEIR_HAS_FEATURE(address_sanitizer)
+#define CEIR_SANITIZED_ADDRESS 1
+#else
+#define CEIR_SANITIZED_ADDRESS 0
+#endif
+#if CEIR_SANITIZED_ADDRESS || defined(__SANITIZE_THREAD__) || CEIR_HAS_FEATURE(thread_sanitizer) || CEIR_HAS_FEATURE(memory_sanitizer)
+#define CEIR_SANITIZED 1
+#else
+#define CEIR_SANITIZED 0
+#endif
+
 /* assert that stays in every build: a broken invariant must stop the server, not reach the register. */
 #define CEIR_ASSERT(x) ((x) ? (void)0 : ceir_assert_fail(#x, __FILE__, __LINE__))
 _Noreturn void ceir_assert_fail(const char *expression, const char *file, int line);
@@ -181,6 +201,30 @@ enum ceir_err file_write(const char *path, struct str bytes, unsigned mode) CEIR
 enum ceir_err file_sync_dir(const char *dir) CEIR_MUST_USE;
 /* Every byte, through EINTR and short writes. ENOSPC gives CEIR_ENOSPC. */
 enum ceir_err fd_write_all(int fd, const void *bytes, size_t n) CEIR_MUST_USE;
+
+/* ---- files that others put into a folder --------------------------------------------------------------------------- */
+
+struct stat;
+struct still;
+
+/* Remembers what at most max files were like. NULL: memory. One thread at a time. */
+struct still *still_new(size_t max);
+void still_free(struct still *s);                 /* NULL is allowed */
+/*
+ * A file as it is at now_us (clock_mono_us): has it had this size and time for for_us, and is it not put off? false too when more than max files
+ * are looked at: those are for when others are gone.
+ */
+bool still_look(struct still *s, const struct stat *st, int64_t for_us, int64_t now_us);
+void still_again(struct still *s, const struct stat *st); /* it was seen to change: from the next look on anew */
+void still_put_off(struct still *s, const struct stat *st, int64_t until_us);
+void still_end(struct still *s);                  /* all have been looked at: those that were not are forgotten */
+/* By its name somebody is writing it: begins with a point, or ends in .part or .tmp (either case). */
+bool file_name_unfinished(const char *name);
+/*
+ * Has anybody on this machine the file open for writing? Never opens through a link. false as well when nobody can say: file systems without leases,
+ * a file of another user when the process has not CAP_LEASE, no such file. Instead of SIGIO the process may get SIGURG, which ends nobody.
+ */
+bool file_has_writer(int dir, const char *name);
 
 /* ---- threads ------------------------------------------------------------------------------------------------------ */
 

@@ -22,16 +22,7 @@
 #define STOP_LOG_S 5u  /* how often a slow stop says what it waits for */
 
 /* Sanitizers put more on the stack than the code does. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES ((size_t)2 << 20)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_BYTES ((size_t)2 << 20)
-#endif
-#endif
-#ifndef STACK_BYTES
-#define STACK_BYTES ((size_t)256 << 10) /* libxml2 does not recurse, GnuTLS and SQLite need some tens of KiB */
-#endif
+#define STACK_BYTES ((size_t)(CEIR_SANITIZED ? 2048 : 256) << 10) /* libxml2 does not recurse, GnuTLS and SQLite need some tens of KiB */
 
 /* ---- listening --------------------------------------------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@
 #define TABLE_FRAME_MAX ((size_t)4 << 20)
 #define TABLE_FORM_PACKED TABLE_FORMS
 
+#define TABLE_EXIT_UNFIT 3 /* status with which ceir-table ends when it could not take its own rights away: it has read nothing */
+
 enum table_frame_type { TABLE_FRAME_FORM = 1, TABLE_FRAME_ROW, TABLE_FRAME_DATA, TABLE_FRAME_END, TABLE_FRAME_FAIL };
 
 /* Why a file is no table, or cannot be read further. In frames: at most 255. */

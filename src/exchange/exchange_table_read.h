@@ -53,6 +53,7 @@ struct table_child {
 	pid_t pid;                   /* 0: none */
 	int pipe;
 	int patience_ms;             /* without a byte: longer than it can work by its limit of processor time */
+	bool heard;                  /* something has come of it */
 };
 /* Starts ceir-table on the file. limits: of table_limits_of(). */
 enum ceir_err table_child_start(int fd, const struct table_limits *limits, struct table_child *out) CEIR_MUST_USE;

@@ -182,9 +182,13 @@ void table_child_end(struct table_child *c)
 	reap(c);
 }
 
-/* The pipe is at its end: the child dies, or has. One that only closed it would go on for ever. */
-static enum table_why why_ended(struct table_child *c)
+/*
+ * The pipe is at its end: the child dies, or has. One that only closed it would go on for ever. CEIR_ENOENT: *why is the file's matter; CEIR_EIO: it has
+ * read nothing of it.
+ */
+static enum ceir_err ended(struct table_child *c, enum table_why *why)
 {
+	bool heard = c->heard;
 	int status, tries = 0;
 	siginfo_t info;
 
@@ -194,7 +198,12 @@ static enum table_why why_ended(struct table_child *c)
 	if (info.si_pid == 0)
 		kill(c->pid, SIGKILL);
 	status = reap(c);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU ? TABLE_WHY_CPU : TABLE_WHY_SHEET;
+	if (!heard && WIFEXITED(status) && WEXITSTATUS(status) == TABLE_EXIT_UNFIT) {
+		log_error("exchange", "ceir-table, which reads spreadsheets and archives, cannot take its own rights away here, and reads nothing; see docs/operations.md");
+		return CEIR_EIO;
+	}
+	*why = WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU ? TABLE_WHY_CPU : TABLE_WHY_SHEET;
+	return CEIR_ENOENT;
 }
 
 enum ceir_err table_child_more(void *child, struct buf *frames, enum table_why *why)
@@ -217,13 +226,12 @@ enum ceir_err table_child_more(void *child, struct buf *frames, enum table_why *
 		return ceir_err_of_errno(errno);
 	if (ready > 0 && n > 0) {
 		frames->n += (size_t)n;
+		c->heard = true;
 		return CEIR_OK;
 	}
-	if (ready == 0) {
-		table_child_end(c);
-		*why = TABLE_WHY_CPU;
-	} else {
-		*why = why_ended(c);
-	}
+	if (ready != 0)
+		return ended(c, why);
+	table_child_end(c);
+	*why = TABLE_WHY_CPU;
 	return CEIR_ENOENT;
 }

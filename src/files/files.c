@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LATER_US (15 * 1000000LL)
+#define LATER_FIRST_US 1000000LL /* what cannot be done now is tried again, and later less often */
+#define LATER_MOST_US (15 * 1000000LL)
 #define LOOK_S 1
 
 /* ---- folders ---- */
@@ -156,6 +157,14 @@ static struct files_account *choose_locked(struct files *f)
 	return NULL;
 }
 
+static void put_off_locked(struct files_account *a, bool failed)
+{
+	int64_t longer = a->later_us ? 2 * a->later_us : LATER_FIRST_US;
+
+	a->later_us = !failed ? 0 : longer < LATER_MOST_US ? longer : LATER_MOST_US;
+	a->not_before_us = failed ? clock_mono_us() + a->later_us : 0;
+}
+
 static void wait_locked(struct files *f)
 {
 	struct timespec until;
@@ -181,7 +190,7 @@ static void *run(void *arg)
 		enum ceir_err err = files_do(f, a);
 		pthread_mutex_lock(&f->lock);
 		a->busy = false;
-		a->not_before_us = err && err != CEIR_ENOENT ? clock_mono_us() + LATER_US : 0;
+		put_off_locked(a, err && err != CEIR_ENOENT);
 	}
 	pthread_mutex_unlock(&f->lock);
 	return NULL;
@@ -270,7 +279,7 @@ void files_free(struct files *f)
 		struct files_account *a = f->accounts;
 
 		f->accounts = a->next;
-		files_still_free(a->still);
+		still_free(a->still);
 		free(a);
 	}
 	if (f->root >= 0)

@@ -210,6 +210,9 @@ enum ceir_err files_do(struct files *f, struct files_account *a)
 		err = do_it(&j);
 	if (!err)
 		err = files_queue_done(j.queue, j.seq);
+	/* A folder that somebody took away is not a queue that is empty. */
+	if (err == CEIR_ENOENT && j.seq[0])
+		err = CEIR_EIO;
 	if (!err)
 		log_info(FILES_ROOM, "%s: %s is done and answered, in %" PRId64 " ms", a->clid, j.shown, (clock_mono_us() - began) / 1000);
 	else if (err != CEIR_ENOENT && !f->stopping)

@@ -231,6 +231,8 @@ static enum ceir_err open_journal(struct epp_file *e)
 	e->journal = openat(e->job->queue, entry, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (e->journal >= 0)
 		return fsync(e->job->queue) ? ceir_err_of_errno(errno) : CEIR_OK;
+	if (errno != EEXIST)
+		return ceir_err_of_errno(errno);
 	e->begun_before = true;
 	e->journal = openat(e->job->queue, entry, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	return e->journal < 0 ? ceir_err_of_errno(errno) : count_done(e);

@@ -24,7 +24,9 @@ struct files_account {
 	bool active, seen;             /* as of the last look; seen in the present one */
 	bool busy;                     /* a thread does one of its files: one at a time, in their order */
 	int64_t not_before_us;         /* something could not be done: not again before */
-	struct files_still *still;     /* files_scan.c: what lies in in/ */
+	int64_t later_us;              /* after so long; 0: the last one was done */
+	enum ceir_err in_err;          /* files_scan.c: why a file of in/ could not be taken, in the last look */
+	struct still *still;           /* files_scan.c: what lies in in/ */
 };
 
 struct files {
@@ -62,7 +64,6 @@ void files_queue_clean(int queue);
 /* ---- files_scan.c: once a second ---- */
 
 void *files_scan_run(void *files);
-void files_still_free(struct files_still *s);
 
 /* ---- files_command.c: commands of a session ---- */
 

@@ -2,7 +2,8 @@
  * files_scan.c - once a second: accounts that are new, what lies still in in/, an operator's lists; once an hour: answers that are old.
  *
  * in/ is looked at for whoever shares the folder by other means than the FTPS server of this program, which says itself what is complete. A
- * file is when its size and time have been the same for files.still_s seconds; names that end in .part or .tmp or begin with a point are left alone.
+ * file is when its size and time have been the same for files.still_s seconds and nobody has it open for writing; names that end in .part or .tmp or
+ * begin with a point are left alone.
  */
 #include "files/files_internal.h"
 
@@ -14,25 +15,9 @@
 #include <unistd.h>
 
 #define SCAN_S 1
-#define PRUNE_US (3600 * 1000000LL)
+#define SECOND_US 1000000LL
+#define PRUNE_US (3600 * SECOND_US)
 #define SEEN_MAX 1024      /* files that wait in one in/; the others are looked at when these are taken */
-
-struct seen {
-	ino_t ino;
-	off_t size;
-	struct timespec mtime;
-	int64_t since_us;
-	bool here;
-};
-struct files_still {
-	struct seen seen[SEEN_MAX];
-	size_t n;
-};
-
-void files_still_free(struct files_still *s)
-{
-	free(s);
-}
 
 static DIR *list_of(int fd)
 {
@@ -46,68 +31,31 @@ static DIR *list_of(int fd)
 
 /* ---- in/ ---- */
 
-static bool ends_with(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n >= m && strcasecmp(name + n - m, end) == 0;
-}
-
-static bool is_still(struct files_still *l, const struct stat *st, unsigned still_s)
-{
-	int64_t now = clock_mono_us();
-	struct seen *s = NULL;
-
-	for (size_t i = 0; i < l->n && !s; i++)
-		if (l->seen[i].ino == st->st_ino)
-			s = &l->seen[i];
-	if (!s && l->n == SEEN_MAX)
-		return false;
-	if (!s) {
-		s = &l->seen[l->n++];
-		*s = (struct seen){.ino = st->st_ino, .size = -1};
-	}
-	s->here = true;
-	if (s->size != st->st_size || s->mtime.tv_sec != st->st_mtim.tv_sec || s->mtime.tv_nsec != st->st_mtim.tv_nsec) {
-		s->size = st->st_size;
-		s->mtime = st->st_mtim;
-		s->since_us = now;
-	}
-	return now - s->since_us >= still_s * 1000000LL;
-}
-
-static void forget_gone(struct files_still *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->n; i++)
-		if (l->seen[i].here) {
-			l->seen[n] = l->seen[i];
-			l->seen[n++].here = false;
-		}
-	l->n = n;
-}
-
 static void look_in(struct files *f, struct files_account *a)
 {
+	enum ceir_err first = CEIR_OK;
 	int in = files_open_folder(f, a, "ftp/in");
 	DIR *d = in < 0 ? NULL : list_of(in);
 	const struct dirent *e;
 	struct stat st;
 
 	if (!a->still)
-		a->still = calloc(1, sizeof *a->still);
+		a->still = still_new(SEEN_MAX);
 	while (d && a->still && (e = readdir(d)) && !f->stopping) {
-		if (e->d_name[0] == '.' || ends_with(e->d_name, ".part") || ends_with(e->d_name, ".tmp"))
+		if (file_name_unfinished(e->d_name) || fstatat(in, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 			continue;
-		if (fstatat(in, e->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode) || !is_still(a->still, &st, f->s.still_s))
+		if (!still_look(a->still, &st, f->s.still_s * SECOND_US, clock_mono_us()) || file_has_writer(in, e->d_name))
 			continue;
 		enum ceir_err err = files_uploaded(f, str_of(a->clid), e->d_name);
-		if (err && err != CEIR_ELIMIT && err != CEIR_ENOENT && err != CEIR_EINVAL)
-			log_warn(FILES_ROOM, "%s: a file of in/ cannot be taken: %s", a->clid, ceir_err_text(err));
+		if (!first && err != CEIR_ELIMIT && err != CEIR_ENOENT && err != CEIR_EINVAL)
+			first = err;
 	}
+	/* Once, not every second as long as the disk is full. */
+	if (first && first != a->in_err)
+		log_warn(FILES_ROOM, "%s: a file of in/ cannot be taken now: %s; it is tried again", a->clid, ceir_err_text(first));
+	a->in_err = first;
 	if (a->still)
-		forget_gone(a->still);
+		still_end(a->still);
 	if (d)
 		closedir(d);
 	if (in >= 0)
@@ -186,7 +134,7 @@ static void prune(const struct files *f, const struct files_account *a)
 	DIR *d = out < 0 ? NULL : list_of(out);
 	const struct dirent *e;
 	struct stat st;
-	int64_t before_s = clock_real_us() / 1000000 - (int64_t)f->s.keep_days * 86400;
+	int64_t before_s = clock_real_us() / SECOND_US - (int64_t)f->s.keep_days * 86400;
 
 	while (d && (e = readdir(d)))
 		if (!fstatat(out, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode) && st.st_ctim.tv_sec < before_s

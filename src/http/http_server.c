@@ -21,16 +21,7 @@
 #define STOP_S 10u                       /* for requests under way */
 
 /* Sanitizers put more on the stack than the code does. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES ((size_t)2 << 20)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_BYTES ((size_t)2 << 20)
-#endif
-#endif
-#ifndef STACK_BYTES
-#define STACK_BYTES ((size_t)512 << 10)
-#endif
+#define STACK_BYTES ((size_t)(CEIR_SANITIZED ? 2048 : 512) << 10)
 
 /* ---- watching ----------------------------------------------------------------------------------------------------- */
 

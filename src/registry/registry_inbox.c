@@ -3,10 +3,10 @@
  * what is found is delivered by a session of its own, account "inbox" of that operator, so that rights, gate, audit and idempotency are
  * the same as over HTTPS.
  *
- * A file is taken when it is complete: its name does not begin with a point nor end in .part or .tmp, and its size and time have not
- * changed for two seconds; whoever can should write under such a name and rename. full-*.csv and delta-*.csv (any case, .gz and .zst
- * too) say what they are; others are not guessed at. The file goes to done/ or refused/, beside NAME.answer.json and, when lines were
- * not taken as they came, NAME.rejects.csv. Files there are removed after KEEP_DAYS.
+ * A file is taken when it is complete: its name does not begin with a point nor end in .part or .tmp, its size and time have not changed
+ * for two seconds, and nobody has it open for writing; whoever can should write under such a name, close and rename. full-*.csv and
+ * delta-*.csv (any case, .gz and .zst too) say what they are; others are not guessed at. The file goes to done/ or refused/, beside
+ * NAME.answer.json and, when lines were not taken as they came, NAME.rejects.csv. Files there are removed after KEEP_DAYS.
  *
  * Only regular files are opened, never through a link. Folders are named by the operator's id; what a file system might read
  * otherwise (a slash, a point in front) is written as %XX.
@@ -44,112 +44,35 @@ void reg_folder_name(struct str id, char out[REG_FOLDER_NAME])
 	out[n] = '\0';
 }
 
-/* ---- files that were seen ---- */
-
-/* What a file was like when it was last looked at. */
-struct seen {
-	uint64_t name;                  /* hash of operator and name */
-	off_t size;
-	struct timespec mtime;
-	int64_t since_us;               /* so has it been since then */
-	int64_t not_before_us;          /* it could not be taken: not again before */
-	bool here;                      /* in this scan */
-};
-
 struct look {
 	struct reg_intake *in;
-	struct seen seen[SEEN_MAX];
-	size_t n;
+	struct still *still;
 	int64_t pruned_us;              /* when old files were last looked for */
 };
 
-static uint64_t name_hash(const char *operator_code, const char *name)
-{
-	static const uint8_t key[crypto_generichash_KEYBYTES_MIN] = {1};
-	crypto_generichash_state s;
-	uint8_t out[crypto_generichash_BYTES_MIN];
-	uint64_t h;
-
-	crypto_generichash_init(&s, key, sizeof key, sizeof out);
-	crypto_generichash_update(&s, (const uint8_t *)operator_code, strlen(operator_code) + 1);
-	crypto_generichash_update(&s, (const uint8_t *)name, strlen(name));
-	crypto_generichash_final(&s, out, sizeof out);
-	memcpy(&h, out, sizeof h);
-	return h;
-}
-
-/* Is it as it was two seconds ago? */
-static struct seen *look_at(struct look *l, uint64_t name, const struct stat *st, bool *still)
-{
-	int64_t now = clock_mono_us();
-	struct seen *s = NULL;
-
-	*still = false;
-	for (size_t i = 0; i < l->n && !s; i++)
-		if (l->seen[i].name == name)
-			s = &l->seen[i];
-	if (!s && l->n == SEEN_MAX)
-		return NULL;
-	if (!s) {
-		s = &l->seen[l->n++];
-		*s = (struct seen){.name = name, .size = -1};
-	}
-	s->here = true;
-	if (s->size != st->st_size || s->mtime.tv_sec != st->st_mtim.tv_sec || s->mtime.tv_nsec != st->st_mtim.tv_nsec) {
-		s->size = st->st_size;
-		s->mtime = st->st_mtim;
-		s->since_us = now;
-	}
-	*still = now - s->since_us >= STILL_US && now >= s->not_before_us;
-	return s;
-}
-
-static void forget_gone(struct look *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->n; i++)
-		if (l->seen[i].here) {
-			l->seen[n] = l->seen[i];
-			l->seen[n++].here = false;
-		}
-	l->n = n;
-}
-
 /* ---- one folder ---- */
-
-static bool ends_with(const char *name, const char *end)
-{
-	size_t n = strlen(name), m = strlen(end);
-
-	return n >= m && strcasecmp(name + n - m, end) == 0;
-}
 
 static bool is_candidate(const char *name)
 {
-	return name[0] != '.' && !ends_with(name, ".part") && !ends_with(name, ".tmp") && strcmp(name, "done") != 0
-		&& strcmp(name, "refused") != 0;
+	return !file_name_unfinished(name) && strcmp(name, "done") != 0 && strcmp(name, "refused") != 0;
 }
 
 static void look_at_file(struct look *l, const struct inbox_box *b, const char *name)
 {
 	struct stat st;
-	bool still;
 
 	if (!is_candidate(name) || fstatat(b->fd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
 		return;
-	struct seen *s = look_at(l, name_hash(b->operator_code, name), &st, &still);
-	if (!s || !still)
+	if (!still_look(l->still, &st, STILL_US, clock_mono_us()) || file_has_writer(b->fd, name))
 		return;
 	switch (inbox_file(b, name, &st)) {
 	case INBOX_TAKEN:
-		s->here = false;
 		break;
 	case INBOX_GROWS:
-		s->size = -1;
+		still_again(l->still, &st);
 		break;
 	case INBOX_LATER:
-		s->not_before_us = clock_mono_us() + LATER_US;
+		still_put_off(l->still, &st, clock_mono_us() + LATER_US);
 		break;
 	}
 }
@@ -296,26 +219,25 @@ void inbox_open(struct reg_intake *in)
 void *inbox_thread(void *arg)
 {
 	struct reg_intake *in = arg;
-	struct look *l = calloc(1, sizeof *l);
+	struct look l = {.in = in, .still = still_new(SEEN_MAX)};
 	enum ceir_err last = CEIR_OK;
 
-	if (!l) {
+	if (!l.still) {
 		log_error(ROOM, "not looked at: %s", ceir_err_text(CEIR_ENOMEM));
 		return NULL;
 	}
-	l->in = in;
 	while (intake_wait(in, SCAN_MS, false)) {
 		int64_t now = clock_mono_us();
-		bool old_too = now - l->pruned_us > PRUNE_US;
-		enum ceir_err err = each_box(in->r, l, old_too);
+		bool old_too = now - l.pruned_us > PRUNE_US;
+		enum ceir_err err = each_box(in->r, &l, old_too);
 
 		if (err && err != last)
 			log_error(ROOM, "a folder of %s/inbox cannot be read: %s", in->r->settings.dir, ceir_err_text(err));
 		last = err;
 		if (old_too)
-			l->pruned_us = now;
-		forget_gone(l);
+			l.pruned_us = now;
+		still_end(l.still);
 	}
-	free(l);
+	still_free(l.still);
 	return NULL;
 }

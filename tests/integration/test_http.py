@@ -153,10 +153,13 @@ class Client:
         return eventually(lambda: self("/v1/deliveries/" + id).json(), lambda s: s.get("status") == status, 2 * TIMEOUT)
 
 
-class Http(Test):
+class Operators(Test):
+    """Two of them: one has a certificate, the other a password."""
+    options = ["lists.interval_s=1"]
+
     @classmethod
     def setUpClass(cls):
-        cls.world = World(options=["lists.interval_s=1", "http.idle_timeout_s=20"])
+        cls.world = World(options=cls.options)
         cls.world.account("operator2", certificate=False, role="operator", operator="UA-MNO-2")
         cls.op = Client(cls.world, "operator1")
         cls.other = Client(cls.world, password=PASSWORD, user="operator2")
@@ -164,6 +167,10 @@ class Http(Test):
     @classmethod
     def tearDownClass(cls):
         cls.world.close()
+
+
+class Http(Operators):
+    options = ["lists.interval_s=1", "http.idle_timeout_s=20"]
 
     def problem(self, answer, status, code=None, field=None):
         self.assertEqual(answer.status, status, answer)

@@ -8,8 +8,8 @@ import subprocess
 import threading
 import time
 
-from harness import PASSWORD, ROOT, TIMEOUT, Test, World, eventually, folder, imei, main
-from test_http import Client
+from harness import ROOT, TIMEOUT, Test, World, eventually, folder, imei, main
+from test_http import Client, Operators
 
 PAGE = os.path.join(ROOT, "docs", "http.md")
 STRANGE = 35310000 # a TAC that nobody has registered: its IMEIs are grey from the first sighting on
@@ -39,18 +39,7 @@ class Asking(threading.Thread):
         return self.answer
 
 
-class Wait(Test):
-    @classmethod
-    def setUpClass(cls):
-        cls.world = World(options=["lists.interval_s=1"])
-        cls.world.account("operator2", certificate=False, role="operator", operator="UA-MNO-2")
-        cls.op = Client(cls.world, "operator1")
-        cls.other = Client(cls.world, password=PASSWORD, user="operator2")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.world.close()
-
+class Wait(Operators):
     def newest(self, client, name="grey"):
         """Up to where the list is, when the outboxes hold all there is: what comes now is news."""
         def settled():

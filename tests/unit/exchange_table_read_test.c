@@ -13,19 +13,8 @@
 #include <unistd.h>
 
 #include "exchange_table_world.h"
-
-/* As in ceir_table.c: the sanitizers do not work behind a filter. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "test_folder.h"
+#include "test_packing.h"
 
 #define RECORDS "<records xmlns='urn:ceir:params:xml:ns:records-1.0' type='permit'>"
 #define SHEET(rows) STR("<worksheet><sheetData>" rows "</sheetData></worksheet>")
@@ -437,11 +426,11 @@ static void layers(void **state)
 	struct table_entry one[] = {{"a", {NULL, 0}}, {NULL, {NULL, 0}}};
 
 	(void)state;
-	table_gzip(&b[0], str_of(csv_file));
+	test_gzip(&b[0], str_of(csv_file));
 	table_expect(table_file(buf_view(&b[0])), csv_expected);
-	table_zstd(&b[1], buf_view(&b[0]));
+	test_zstd(&b[1], buf_view(&b[0]));
 	table_expect(table_file(buf_view(&b[1])), csv_expected);
-	table_gzip(&b[2], buf_view(&b[1]));
+	test_gzip(&b[2], buf_view(&b[1]));
 	table_expect_why(table_file(buf_view(&b[2])), NULL, CEIR_EINVAL, "more than twice");
 	one[0].bytes = buf_view(&b[0]);
 	table_expect(table_zip(one, NULL), csv_expected);
@@ -451,12 +440,12 @@ static void layers(void **state)
 	one[0].bytes = content(table_xlsx(SHEET("<row>" TEXT("a") "</row><row><c><v>1</v></c></row>"), NULL, NULL), &b[3]);
 	table_expect(table_zip(one, NULL), "xlsx: a\n2 n<1>\n");
 	buf_clear(&b[2]);
-	table_zstd(&b[4], content(table_zip(one, NULL), &b[2]));
+	test_zstd(&b[4], content(table_zip(one, NULL), &b[2]));
 	table_expect(table_file(buf_view(&b[4])), "xlsx: a\n2 n<1>\n");
 	/* Cut off, and nothing in it. */
 	table_expect_why(table_file((struct str){b[0].p, b[0].n - 3}), NULL, CEIR_EINVAL, "damaged or cut off");
 	buf_clear(&b[0]);
-	table_gzip(&b[0], STR(""));
+	test_gzip(&b[0], STR(""));
 	table_expect_why(table_file(buf_view(&b[0])), NULL, CEIR_EINVAL, "empty");
 	for (size_t i = 0; i < CEIR_COUNT(b); i++)
 		buf_free(&b[i]);
@@ -480,7 +469,7 @@ static void bombs(void **state)
 	(void)state;
 	fill(&text, "a,b\n", 4 << 20);
 	one[0].bytes = buf_view(&text);
-	table_gzip(&packed, buf_view(&text));
+	test_gzip(&packed, buf_view(&text));
 	table_expect_why(table_file(buf_view(&packed)), &narrow, CEIR_ELIMIT, "far more");
 	table_expect_why(table_file(buf_view(&packed)), &small, CEIR_ELIMIT, "larger than allowed");
 	table_expect_why(table_zip(one, NULL), &narrow, CEIR_ELIMIT, "far more");
@@ -553,17 +542,24 @@ static void xls_hostile(void **state)
 	buf_free(&file);
 }
 
-/* In place of ceir-table: a shell script. */
+/* In place of ceir-table: a shell script. words NULL: it is not the file's matter. */
 static void with_helper(const char *script, enum ceir_err err, const char *words)
 {
 	char path[] = "/tmp/table-test-XXXXXX";
 	const struct table_limits l = {.helper = path, .cpu_s = 1};
-	int fd = mkstemp(path);
+	int fd = mkstemp(path), table = table_xlsx(SHEET(""), NULL, NULL);
+	struct table_reader *t;
 
 	assert_int_equal(fd_write_all(fd, script, strlen(script)), CEIR_OK);
 	fchmod(fd, 0700);
 	close(fd);
-	table_expect_why(table_xlsx(SHEET(""), NULL, NULL), &l, err, words);
+	if (words) {
+		table_expect_why(table, &l, err, words);
+	} else {
+		assert_int_equal(table_open(table, &l, &t), err);
+		assert_null(t);
+		close(table);
+	}
 	unlink(path);
 }
 
@@ -576,6 +572,15 @@ static void children_that_fail(void **state)
 	with_helper("#!/bin/sh\necho something else entirely\n", CEIR_EINVAL, "cannot be read as a spreadsheet");
 	with_helper("#!/bin/sh\nexec 1>&-\nwhile :; do :; done\n", CEIR_EINVAL, "cannot be read as a spreadsheet");
 	with_helper("#!/bin/sh\nprintf '\\001\\001\\000\\000\\000\\002\\003'; exit 0\n", CEIR_EINVAL, "cannot be read as a spreadsheet");
+}
+
+/* Where ceir-table cannot be caged nothing is said of the file; one that has begun to read it cannot say so any more. */
+static void a_child_that_is_unfit(void **state)
+{
+	(void)state;
+	log_setup(stderr, false, LOG_ERROR_);
+	with_helper("#!/bin/sh\nexit 3\n", CEIR_EIO, NULL);
+	with_helper("#!/bin/sh\nprintf '\\001\\001\\000\\000\\000\\002'; exit 3\n", CEIR_EINVAL, "cannot be read as a spreadsheet");
 }
 
 static void child_that_hangs(void **state)
@@ -595,6 +600,78 @@ static void no_helper(void **state)
 	assert_int_equal(table_open(fd, &l, &t), CEIR_ENOENT);
 	assert_null(t);
 	close(fd);
+}
+
+/* ---- where ceir-table is ---- */
+
+#define READ_ONE "--read-one"
+
+/* As another program: reads a workbook with that helper, or with whatever it finds. Its exit status: the error. */
+static int read_one(const char *helper)
+{
+	const struct table_limits l = table_limits_here((struct table_limits){.helper = helper});
+	struct table_reader *t;
+	int fd = table_xlsx(SHEET("<row>" TEXT("a") "</row>"), NULL, NULL);
+
+	log_setup(stderr, false, LOG_ERROR_);
+	enum ceir_err err = table_open(fd, &l, &t);
+
+	table_close(t);
+	return -(int)err;
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	struct buf bytes = BUF_INIT(0);
+
+	assert_int_equal(file_read(from, (size_t)1 << 30, &bytes), CEIR_OK);
+	assert_int_equal(file_write(to, buf_view(&bytes), 0700), CEIR_OK);
+	buf_free(&bytes);
+}
+
+/* Runs a copy of this program that stands in the folder; its exit status, and what it logged. */
+static int run_there(const char *folder, struct buf *log)
+{
+	char program[512], out[512], line[2048];
+
+	snprintf(program, sizeof(program), "%s/program", folder);
+	snprintf(out, sizeof(out), "%s/log", folder);
+	copy_file("/proc/self/exe", program);
+	snprintf(line, sizeof(line), "%s " READ_ONE " 2> %s", program, out);
+	int status = system(line);
+	buf_clear(log);
+	assert_int_equal(file_read(out, 1 << 20, log), CEIR_OK);
+	buf_char(log, '\0');
+	unlink(program);
+	unlink(out);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Beside the running program when it can be run there; else where it was installed, and nowhere else. */
+static void helper_is_found(void **state)
+{
+	char folder[256], beside[512], helper[4096];
+	struct buf log = BUF_INIT(0);
+
+	(void)state;
+	assert_true(test_folder(folder, sizeof(folder), "table-helper"));
+	snprintf(beside, sizeof(beside), "%s/ceir-table", folder);
+	assert_non_null(realpath(table_helper, helper));
+	assert_int_equal(symlink(helper, beside), 0);
+	assert_int_equal(run_there(folder, &log), 0);
+	unlink(beside);
+	/* What is no program is passed over. Where a ceir is installed its own is taken. */
+	assert_int_equal(file_write(beside, STR("#!/bin/sh\nexit 0\n"), 0600), CEIR_OK);
+	if (run_there(folder, &log) != 0) {
+		assert_non_null(strstr(log.p, "/ceir/ceir-table, which reads spreadsheets"));
+		assert_null(strstr(log.p, folder));
+	}
+	/* What is there is taken, whatever it is. */
+	assert_int_equal(file_write(beside, STR("#!/bin/sh\nexit 3\n"), 0700), CEIR_OK);
+	assert_int_equal(run_there(folder, &log), -CEIR_EIO);
+	unlink(beside);
+	assert_int_equal(rmdir(folder), 0);
+	buf_free(&log);
 }
 
 /* A process whose parent this one is; 0: there is none. */
@@ -699,7 +776,7 @@ static void child_is_caged(void **state)
 	assert_int_equal(file_read(path, 1 << 20, &status), CEIR_OK);
 	buf_char(&status, '\0');
 	assert_non_null(strstr(status.p, "NoNewPrivs:\t1"));
-	if (!SANITIZED)
+	if (!CEIR_SANITIZED) /* as in ceir_table.c */
 		assert_non_null(strstr(status.p, "Seccomp:\t2"));
 	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
 	assert_int_equal(file_read(path, 1 << 20, &environment), CEIR_OK);
@@ -747,11 +824,15 @@ int main(int argc, char **argv)
 		cmocka_unit_test(xls_hostile),
 		cmocka_unit_test(children_that_fail),
 		cmocka_unit_test(child_that_hangs),
+		cmocka_unit_test(a_child_that_is_unfit),
+		cmocka_unit_test(helper_is_found),
 		cmocka_unit_test(no_helper),
 		cmocka_unit_test(leaves_nothing),
 		cmocka_unit_test(child_is_caged),
 	};
 
+	if ((argc == 2 || argc == 3) && strcmp(argv[1], READ_ONE) == 0)
+		return read_one(argv[2]);
 	table_world_args(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

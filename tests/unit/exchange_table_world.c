@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zip.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "exchange_table_world.h"
 
@@ -94,34 +92,6 @@ int table_xlsx(struct str sheet, const char *strings, const char *styles)
 	};
 
 	return table_zip(parts, NULL);
-}
-
-void table_gzip(struct buf *out, struct str s)
-{
-	z_stream z = {0};
-	size_t room = s.n + s.n / 8 + 1000;
-	char *at = buf_reserve(out, room);
-
-	assert_non_null(at);
-	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-	z.next_in = (Bytef *)(uintptr_t)s.p;
-	z.avail_in = (uInt)s.n;
-	z.next_out = (Bytef *)at;
-	z.avail_out = (uInt)room;
-	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-	out->n += z.total_out;
-	deflateEnd(&z);
-}
-
-void table_zstd(struct buf *out, struct str s)
-{
-	size_t room = ZSTD_compressBound(s.n);
-	char *at = buf_reserve(out, room);
-	size_t n = ZSTD_compress(at, room, s.p, s.n, 3);
-
-	assert_non_null(at);
-	assert_false(ZSTD_isError(n));
-	out->n += n;
 }
 
 struct table_limits table_limits_here(struct table_limits l)

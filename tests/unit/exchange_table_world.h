@@ -21,8 +21,6 @@ struct table_entry {
 int table_zip(const struct table_entry *entries, const char *password);
 /* A workbook: its parts around that sheet, shared strings and styles, of which either may be NULL. */
 int table_xlsx(struct str sheet, const char *strings, const char *styles);
-void table_gzip(struct buf *out, struct str s);
-void table_zstd(struct buf *out, struct str s);
 
 /*
  * FORM: name|name, then a line for each row: NUMBER [FAULT@COLUMN] cells, each text of another type as n<..> d<..> b<..>; at last "why TEXT" when

@@ -7,44 +7,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "exchange/exchange.h"
+#include "test_packing.h"
 
 static enum ceir_err collect(void *ctx, struct str bytes)
 {
 	buf_str(ctx, bytes);
 	return CEIR_OK;
-}
-
-/* Appends one gzip member, one zstd frame. */
-static void gzip(struct buf *out, struct str s)
-{
-	z_stream z = {0};
-	size_t room = s.n + 1000;
-	char *at = buf_reserve(out, room);
-
-	assert_non_null(at);
-	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-	z.next_in = (Bytef *)(uintptr_t)s.p;
-	z.avail_in = (uInt)s.n;
-	z.next_out = (Bytef *)at;
-	z.avail_out = (uInt)room;
-	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-	out->n += z.total_out;
-	deflateEnd(&z);
-}
-
-static void zstd(struct buf *out, struct str s)
-{
-	size_t room = ZSTD_compressBound(s.n);
-	char *at = buf_reserve(out, room);
-	size_t n = ZSTD_compress(at, room, s.p, s.n, 3);
-
-	assert_non_null(at);
-	assert_false(ZSTD_isError(n));
-	out->n += n;
 }
 
 /* The error, and what came out until then. */
@@ -123,10 +93,10 @@ static void packed_comes_out(void **state)
 		buf_clear(&text);
 		fill(&text, lines);
 		buf_clear(&packed);
-		gzip(&packed, buf_view(&text));
+		test_gzip(&packed, buf_view(&text));
 		expect(buf_view(&packed), buf_view(&text), CEIR_OK);
 		buf_clear(&packed);
-		zstd(&packed, buf_view(&text));
+		test_zstd(&packed, buf_view(&text));
 		expect(buf_view(&packed), buf_view(&text), CEIR_OK);
 	}
 	buf_free(&text);
@@ -139,20 +109,20 @@ static void members_and_frames_follow_each_other(void **state)
 	struct buf packed = BUF_INIT(0);
 
 	(void)state;
-	gzip(&packed, STR("one,"));
-	gzip(&packed, STR(""));
-	gzip(&packed, STR("two"));
+	test_gzip(&packed, STR("one,"));
+	test_gzip(&packed, STR(""));
+	test_gzip(&packed, STR("two"));
 	expect(buf_view(&packed), STR("one,two"), CEIR_OK);
 	buf_put(&packed, "\0\0\0\0\0", 5);
 	expect(buf_view(&packed), STR("one,two"), CEIR_OK);
-	gzip(&packed, STR("three"));
+	test_gzip(&packed, STR("three"));
 	expect(buf_view(&packed), STR(""), CEIR_EINVAL); /* not behind padding */
 
 	buf_clear(&packed);
 	buf_put(&packed, skipped, sizeof(skipped) - 1);
-	zstd(&packed, STR("one,"));
+	test_zstd(&packed, STR("one,"));
 	buf_put(&packed, skipped, sizeof(skipped) - 1);
-	zstd(&packed, STR("two"));
+	test_zstd(&packed, STR("two"));
 	expect(buf_view(&packed), STR("one,two"), CEIR_OK);
 	buf_free(&packed);
 }
@@ -166,9 +136,9 @@ static void damage_is_noticed(void **state)
 	for (int kind = 0; kind < 2; kind++) {
 		buf_clear(&packed);
 		if (kind == 0)
-			gzip(&packed, buf_view(&text));
+			test_gzip(&packed, buf_view(&text));
 		else
-			zstd(&packed, buf_view(&text));
+			test_zstd(&packed, buf_view(&text));
 		for (size_t n = 4; n < packed.n; n += n < 40 || n + 40 > packed.n ? 1 : 97)
 			expect((struct str){packed.p, n}, STR(""), CEIR_EINVAL); /* cut off */
 		buf_c(&packed, "garbage");
@@ -194,9 +164,9 @@ static void a_bomb_is_stopped(void **state)
 	for (int kind = 0; kind < 2; kind++) {
 		buf_clear(&packed);
 		if (kind == 0)
-			gzip(&packed, buf_view(&zeros));
+			test_gzip(&packed, buf_view(&zeros));
 		else
-			zstd(&packed, buf_view(&zeros));
+			test_zstd(&packed, buf_view(&zeros));
 		buf_clear(&out);
 		assert_int_equal(unpack_all(buf_view(&packed), 1000, 100, &out), CEIR_ELIMIT);
 		assert_true(out.n < 5 << 20);
@@ -206,9 +176,9 @@ static void a_bomb_is_stopped(void **state)
 		/* The first MiB is never too much. */
 		buf_clear(&packed);
 		if (kind == 0)
-			gzip(&packed, (struct str){zeros.p, 1 << 20});
+			test_gzip(&packed, (struct str){zeros.p, 1 << 20});
 		else
-			zstd(&packed, (struct str){zeros.p, 1 << 20});
+			test_zstd(&packed, (struct str){zeros.p, 1 << 20});
 		buf_clear(&out);
 		assert_int_equal(unpack_all(buf_view(&packed), 1000, 1, &out), CEIR_OK);
 	}
@@ -249,9 +219,9 @@ static void an_error_of_the_taker_stops_it(void **state)
 
 		buf_clear(&packed);
 		if (kind == 0)
-			gzip(&packed, buf_view(&text));
+			test_gzip(&packed, buf_view(&text));
 		else if (kind == 1)
-			zstd(&packed, buf_view(&text));
+			test_zstd(&packed, buf_view(&text));
 		else
 			buf_c(&packed, "plain text");
 		assert_int_equal(unpack_feed(u, buf_view(&packed), failing, &c), CEIR_ENOSPC);

@@ -17,11 +17,7 @@
 #define TODAY 20000
 #define NOW ((int64_t)TODAY * DAY_S + 7777)
 #define ROWS 40
-#ifdef __SANITIZE_ADDRESS__
-#define ROUNDS 5000u /* each takes ten times as long */
-#else
-#define ROUNDS 20000u
-#endif
+#define ROUNDS (CEIR_SANITIZED_ADDRESS ? 5000u : 20000u) /* each takes ten times as long */
 #define EPISODES 4
 
 struct world {

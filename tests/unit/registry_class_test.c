@@ -8,20 +8,6 @@
 
 static struct country c;
 
-static int make(void **state)
-{
-	(void)state;
-	country_open(&c);
-	return 0;
-}
-
-static int destroy(void **state)
-{
-	(void)state;
-	country_close(&c);
-	return 0;
-}
-
 /* ---- helpers ---- */
 
 static void assert_field(struct face *f, const char *path, const char *expected)
@@ -533,21 +519,21 @@ static void a_policy_half_in_force_is_taken_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_phone_nobody_registered_is_grey_with_a_date, make, destroy),
-		cmocka_unit_test_setup_teardown(a_start_finds_what_the_log_says, make, destroy),
-		cmocka_unit_test_setup_teardown(registering_a_grey_phone_makes_it_white_and_the_log_says_what_it_was, make, destroy),
-		cmocka_unit_test_setup_teardown(a_listing_that_ends_gives_way_to_the_triplets, make, destroy),
-		cmocka_unit_test_setup_teardown(a_listing_that_says_the_same_counts_when_the_triplets_are_silent, make, destroy),
-		cmocka_unit_test_setup_teardown(a_clone_is_caught_and_its_genuine_pair_kept, make, destroy),
-		cmocka_unit_test_setup_teardown(what_is_no_imei_is_kept_and_told, make, destroy),
-		cmocka_unit_test_setup_teardown(who_watches_is_told_once_an_hour, make, destroy),
-		cmocka_unit_test_setup_teardown(a_golden_phone_is_spared_and_nobody_sees_it, make, destroy),
-		cmocka_unit_test_setup_teardown(imei_info_of_a_phone_that_was_only_seen, make, destroy),
-		cmocka_unit_test_setup_teardown(a_policy_is_tried_guarded_and_forced, make, destroy),
-		cmocka_unit_test_setup_teardown(rows_that_stay_what_they_are_do_not_count_for_the_guard, make, destroy),
-		cmocka_unit_test_setup_teardown(the_guard_stops_a_run_that_would_block_many, make, destroy),
-		cmocka_unit_test_setup_teardown(an_amnesty_whitens_what_is_in_use, make, destroy),
-		cmocka_unit_test_setup_teardown(a_policy_half_in_force_is_taken_back, make, destroy),
+		COUNTRY_TEST(a_phone_nobody_registered_is_grey_with_a_date, c),
+		COUNTRY_TEST(a_start_finds_what_the_log_says, c),
+		COUNTRY_TEST(registering_a_grey_phone_makes_it_white_and_the_log_says_what_it_was, c),
+		COUNTRY_TEST(a_listing_that_ends_gives_way_to_the_triplets, c),
+		COUNTRY_TEST(a_listing_that_says_the_same_counts_when_the_triplets_are_silent, c),
+		COUNTRY_TEST(a_clone_is_caught_and_its_genuine_pair_kept, c),
+		COUNTRY_TEST(what_is_no_imei_is_kept_and_told, c),
+		COUNTRY_TEST(who_watches_is_told_once_an_hour, c),
+		COUNTRY_TEST(a_golden_phone_is_spared_and_nobody_sees_it, c),
+		COUNTRY_TEST(imei_info_of_a_phone_that_was_only_seen, c),
+		COUNTRY_TEST(a_policy_is_tried_guarded_and_forced, c),
+		COUNTRY_TEST(rows_that_stay_what_they_are_do_not_count_for_the_guard, c),
+		COUNTRY_TEST(the_guard_stops_a_run_that_would_block_many, c),
+		COUNTRY_TEST(an_amnesty_whitens_what_is_in_use, c),
+		COUNTRY_TEST(a_policy_half_in_force_is_taken_back, c),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -352,3 +352,45 @@ void assert_same_list(const struct list *expected, const struct list *got, const
 	if (shown)
 		fail_msg("%s: %u rows differ", what, shown);
 }
+
+/* ---- for tests ---- */
+
+int country_make(void **state)
+{
+	country_open(*state);
+	return 0;
+}
+
+int country_destroy(void **state)
+{
+	country_close(*state);
+	return 0;
+}
+
+int64_t country_last(struct country *c)
+{
+	struct list *l = list_get(c->a, "black", -1);
+	int64_t to = l->to;
+
+	list_free(l);
+	return to;
+}
+
+void assert_list_rows(struct face *f, const char *name, int64_t since, size_t n, const char *row)
+{
+	struct list *l = list_get(f, name, since);
+
+	if (l->n != n || (row && !list_row(l, row))) {
+		for (size_t i = 0; i < l->n; i++)
+			print_message("%s\n", l->rows[i]);
+		fail_msg("%s since %lld has %zu rows, not %zu with %s", name, (long long)since, l->n, n, row ? row : "");
+	}
+	list_free(l);
+}
+
+void new_listing(struct face *f, const char *set, char id[64])
+{
+	if (create(f, "listing", set) != REG_DONE)
+		fail_msg("%s: %u", set, f->reply.code);
+	snprintf(id, 64, "%s", value(f, "id"));
+}

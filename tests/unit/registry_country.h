@@ -24,6 +24,10 @@ void country_login(struct country *c);
 void country_logout(struct country *c);
 /* Adds days to what the register holds for the time; waits until its run of the new day has ended. */
 void country_days(struct country *c, int days);
+/* Setup and teardown of a test with a country of its own, in C. */
+int country_make(void **state);
+int country_destroy(void **state);
+#define COUNTRY_TEST(test, c) cmocka_unit_test_prestate_setup_teardown(test, country_make, country_destroy, &(c))
 /* Until the classification has nothing to do. */
 void country_settle(struct country *c);
 /* A full run, as if the day had begun. */
@@ -59,6 +63,12 @@ const char *list_row(const struct list *l, const char *begin);
 const char *key14(const char *imei);
 /* Whole list `from` with the rows of a delta put in and taken out, by key: columns 1 (black, white) or 3. */
 struct list *list_apply(const struct list *from, const struct list *delta, const char *name);
+/* The change up to which lists go now. */
+int64_t country_last(struct country *c);
+/* Has n rows, one of which begins so (NULL: whatever they are). */
+void assert_list_rows(struct face *f, const char *name, int64_t since, size_t n, const char *row);
+/* Made, or the test fails; its id. */
+void new_listing(struct face *f, const char *set, char id[64]);
 /* Fails, and shows the difference, unless both have the same rows. */
 void assert_same_list(const struct list *expected, const struct list *got, const char *what);
 

@@ -699,6 +699,18 @@ static void answer_of(const char *name, struct buf *out)
 	buf_char(out, '\0');
 }
 
+/* A name that says complete, of a file that somebody goes on writing. */
+static FILE *hold_file(const char *name, const char *text)
+{
+	char path[512];
+
+	put_file(name, text);
+	snprintf(path, sizeof path, "%s/inbox/25501/%s", w.dir, name);
+	FILE *f = fopen(path, "ae");
+	assert_non_null(f);
+	return f;
+}
+
 static void files_of_the_inbox_are_delivered(void **state)
 {
 	struct face *f = face_login(&w, "operator");
@@ -706,6 +718,7 @@ static void files_of_the_inbox_are_delivered(void **state)
 	char path[512];
 
 	(void)state;
+	FILE *held = hold_file("delta-held.csv", lines(60200, 60205));
 	lines(60000, 60010);
 	put_file("Full-2026-11-25.csv", more("1,2,3\n"));
 	put_file("delta-1.csv.part", lines(60100, 60110));
@@ -727,6 +740,8 @@ static void files_of_the_inbox_are_delivered(void **state)
 	answer_of("refused/report.txt.answer.json", &b);
 	assert_non_null(strstr(b.p, "\"code\":2005"));
 	wait_file("refused/delta-\x01\"\xff.csv.answer.json");
+	fputs(strchr(lines(60205, 60210), '\n') + 1, held);
+	assert_int_equal(fclose(held), 0);
 	assert_true(file_is("delta-1.csv.part"));
 	assert_true(file_is(".delta-2.csv"));
 	assert_true(file_is("delta-link.csv"));
@@ -744,6 +759,9 @@ static void files_of_the_inbox_are_delivered(void **state)
 	put_file("delta-bad.csv", "name,price\n1,2\n");
 	answer_of("refused/delta-bad.csv.answer.json", &b);
 	assert_non_null(strstr(b.p, "\"errors\":[{"));
+	/* As it was when its writer closed it. */
+	answer_of("done/delta-held.csv.answer.json", &b);
+	assert_non_null(strstr(b.p, "\"taken\":10"));
 	buf_free(&b);
 	face_free(f);
 }

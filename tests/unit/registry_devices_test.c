@@ -9,38 +9,21 @@ static struct world w;
 static struct face *importer, *other, *customs, *nra, *lea, *admin, *pos;
 static uint32_t serial = 1000;
 
-static void log_in(void)
-{
-	importer = face_login(&w, "importer1");
-	other = face_login(&w, "importer2");
-	customs = face_login(&w, "customs");
-	nra = face_login(&w, "nra");
-	lea = face_login(&w, "lea");
-	admin = face_login(&w, "admin");
-	pos = face_login(&w, "pos");
-}
-
-static void log_out(void)
-{
-	struct face *const all[] = {importer, other, customs, nra, lea, admin, pos};
-
-	for (size_t i = 0; i < CEIR_COUNT(all); i++)
-		face_free(all[i]);
-}
+static const struct login_of faces[] = {{&importer, "importer1"}, {&other, "importer2"}, {&customs, "customs"}, {&nra, "nra"}, {&lea, "lea"}, {&admin, "admin"}, {&pos, "pos"}};
 
 static int make(void **state)
 {
 	(void)state;
 	world_open(&w);
 	world_settle(&w);
-	log_in();
+	faces_login(&w, faces, CEIR_COUNT(faces));
 	return 0;
 }
 
 static int destroy(void **state)
 {
 	(void)state;
-	log_out();
+	faces_free(faces, CEIR_COUNT(faces));
 	assert_int_equal(world_verify(&w, STR(""), true), 0);
 	world_close(&w);
 	return 0;
@@ -614,11 +597,11 @@ static void restart_in_the_middle(void **state)
 	free(rows);
 	assert_int_equal(apply(importer, id, "status=submitted", ""), REG_PENDING);
 	for (unsigned i = 0; i < 5; i++) {
-		log_out();
+		faces_free(faces, CEIR_COUNT(faces));
 		world_stop(&w);
 		assert_int_equal(world_verify(&w, STR(""), true), 0);
 		world_start(&w);
-		log_in();
+		faces_login(&w, faces, CEIR_COUNT(faces));
 	}
 	wait_done(importer, id);
 	assert_string_equal(value(importer, "rows"), "3001");

@@ -1,23 +1,8 @@
 /* verdict info: why an IMEI has its verdict, in the language of who asks; dates, conditions, the transaction that made it so. */
 #include "registry_country.h"
 
-
 static struct country c;
 static const char *po;
-
-static int make(void **state)
-{
-	(void)state;
-	country_open(&c);
-	return 0;
-}
-
-static int destroy(void **state)
-{
-	(void)state;
-	country_close(&c);
-	return 0;
-}
 
 static const char *field(const char *name)
 {
@@ -184,12 +169,12 @@ static void a_matter_that_is_settled_has_no_date(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_nobody_has_heard_of, make, destroy),
-		cmocka_unit_test_setup_teardown(a_phone_that_was_only_seen, make, destroy),
-		cmocka_unit_test_setup_teardown(a_stolen_phone_names_the_transaction, make, destroy),
-		cmocka_unit_test_setup_teardown(who_may_ask, make, destroy),
-		cmocka_unit_test_setup_teardown(in_the_language_of_the_session, make, destroy),
-		cmocka_unit_test_setup_teardown(a_matter_that_is_settled_has_no_date, make, destroy),
+		COUNTRY_TEST(what_nobody_has_heard_of, c),
+		COUNTRY_TEST(a_phone_that_was_only_seen, c),
+		COUNTRY_TEST(a_stolen_phone_names_the_transaction, c),
+		COUNTRY_TEST(who_may_ask, c),
+		COUNTRY_TEST(in_the_language_of_the_session, c),
+		COUNTRY_TEST(a_matter_that_is_settled_has_no_date, c),
 	};
 
 	if (argc < 2)

@@ -7,37 +7,21 @@ static struct world w;
 static struct face *lea, *nra, *pos, *importer, *admin;
 static uint32_t serial = 1000;
 
-static void log_in(void)
-{
-	lea = face_login(&w, "lea");
-	nra = face_login(&w, "nra");
-	pos = face_login(&w, "pos");
-	importer = face_login(&w, "importer1");
-	admin = face_login(&w, "admin");
-}
-
-static void log_out(void)
-{
-	face_free(lea);
-	face_free(nra);
-	face_free(pos);
-	face_free(importer);
-	face_free(admin);
-}
+static const struct login_of faces[] = {{&lea, "lea"}, {&nra, "nra"}, {&pos, "pos"}, {&importer, "importer1"}, {&admin, "admin"}};
 
 static int make(void **state)
 {
 	(void)state;
 	world_open(&w);
 	world_settle(&w);
-	log_in();
+	faces_login(&w, faces, CEIR_COUNT(faces));
 	return 0;
 }
 
 static int destroy(void **state)
 {
 	(void)state;
-	log_out();
+	faces_free(faces, CEIR_COUNT(faces));
 	assert_int_equal(world_verify(&w, STR(""), true), 0);
 	world_close(&w);
 	return 0;
@@ -211,11 +195,11 @@ static void due_while_stopped(void **state)
 	assert_int_equal(list(lea, a, more, NULL), REG_DONE);
 	snprintf(more, sizeof more, "colour=black; reason=lost; since=%s", at);
 	assert_int_equal(list(lea, b, more, NULL), REG_DONE);
-	log_out();
+	faces_free(faces, CEIR_COUNT(faces));
 	world_stop(&w);
 	nanosleep(&(struct timespec){1, 400000000}, NULL);
 	world_start(&w);
-	log_in();
+	faces_login(&w, faces, CEIR_COUNT(faces));
 	wait_verdict(pos, a, "unknown", "never-heard");
 	wait_verdict(pos, b, "black", "lost");
 }
@@ -242,10 +226,10 @@ static void barred_tacs(void **state)
 		assert_int_equal(info(importer, "imei", a), REG_DONE);
 		assert_string_equal(value(importer, "state.reason"), "barred-tac");
 		assert_string_equal(value(importer, "status"), "registered");
-		log_out();
+		faces_free(faces, CEIR_COUNT(faces));
 		world_stop(&w);
 		world_start(&w);
-		log_in();
+		faces_login(&w, faces, CEIR_COUNT(faces));
 	}
 	/* A theft is the nearer reason. */
 	assert_int_equal(list(lea, b, "colour=black; reason=stolen", NULL), REG_DONE);

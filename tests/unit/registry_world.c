@@ -129,6 +129,18 @@ void face_free(struct face *f)
 	free(f);
 }
 
+void faces_login(struct world *w, const struct login_of *of, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		*of[i].f = face_login(w, of[i].account);
+}
+
+void faces_free(const struct login_of *of, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		face_free(*of[i].f);
+}
+
 struct face *face_login(struct world *w, const char *account)
 {
 	struct face *f = face_new(w, account);

@@ -63,6 +63,13 @@ void world_fingerprint(const char *account, uint8_t fp[32]);
 struct face *face_new(struct world *w, const char *account); /* connected, not logged in; account NULL: no certificate */
 struct face *face_login(struct world *w, const char *account); /* logged in */
 void face_free(struct face *f);
+/* Several at once, each logged in; n of them. */
+struct login_of {
+	struct face **f;
+	const char *account;
+};
+void faces_login(struct world *w, const struct login_of *of, size_t n);
+void faces_free(const struct login_of *of, size_t n);
 
 /* All return the reply's code. */
 unsigned face_do(struct face *f, struct reg_command *c);

@@ -14,11 +14,7 @@
 
 #include "triplets_world.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#define STEPS 400u /* each takes ten times as long */
-#else
-#define STEPS 2000u
-#endif
+#define STEPS (CEIR_SANITIZED_ADDRESS ? 400u : 2000u) /* each takes ten times as long */
 #define MEMORY_BYTES (256u << 10)
 #define ROWS_MAX 3000u
 #define STAGED_MAX 4u
