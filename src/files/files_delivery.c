@@ -51,7 +51,8 @@ static enum ceir_err feed_row(struct buf *out, struct reg_delivery *d, const str
 	return err;
 }
 
-static enum ceir_err feed_table(struct files_job *j, struct reg_delivery *d)
+/* *broken: the table cannot be read to its end. */
+static enum ceir_err feed_table(struct files_job *j, struct reg_delivery *d, bool *broken)
 {
 	struct str cells[TABLE_COLUMNS_MAX];
 	const struct str *names;
@@ -68,6 +69,7 @@ static enum ceir_err feed_table(struct files_job *j, struct reg_delivery *d)
 	if (!err && out.n)
 		err = reg_delivery_feed(d, buf_view(&out));
 	buf_free(&out);
+	*broken = !err && (end == CEIR_EINVAL || end == CEIR_ELIMIT);
 	return err || end == CEIR_ENOENT ? err : end;
 }
 
@@ -165,19 +167,24 @@ static enum ceir_err write_answer(struct files_job *j, const struct files_sessio
 static enum ceir_err receive(struct files_job *j, struct files_session *s, bool full, struct reg_delivery **out)
 {
 	struct reg_delivery_start start = {.full = full, .name = str_of(j->shown)};
+	bool broken = false;
 	enum ceir_err err = reg_delivery_begin(s->s, &start, out);
 
 	/* Whoever may not is refused, and audited, by the command. */
 	if (err)
 		return err == CEIR_EPERM ? CEIR_OK : err == CEIR_EINVAL ? CEIR_EIO : CEIR_ESTATE;
-	err = j->table ? feed_table(j, *out) : feed_bytes(j, *out);
-	if (err == CEIR_EINVAL || err == CEIR_ELIMIT)
+	err = j->table ? feed_table(j, *out, &broken) : feed_bytes(j, *out);
+	if ((err == CEIR_EINVAL || err == CEIR_ELIMIT) && !broken)
 		return CEIR_OK; /* said by the command, whose delivery this is */
 	if (err) {
 		reg_delivery_drop(*out);
 		*out = NULL;
 	}
-	return err;
+	if (!broken)
+		return err;
+	/* Half a base must not pass for a whole one: whoever stands in the other half would have gone. */
+	err = files_refuse(j, REG_SYNTAX, table_why(j->table), STR(""));
+	return err ? err : CEIR_EINVAL;
 }
 
 static enum ceir_err deliver(struct files_job *j, struct files_session *s, struct taken *t)

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Files that accounts put into their folders: done as commands, answered beside, each row once (docs/files.md)."""
+import calendar
 import csv
 import io
 import os
 import time
+import zipfile
 
-from harness import (CEIRD, CERTIFICATE, IMEI_URI, IMPORTER, OPERATOR, PERMIT, ROOT, SCREEN_IMEI, SLOW, TAC, TIMEOUT, Test, World, document, eventually, imei, less,
-                     main, run, sqlite)
+from harness import (CEIRD, CERTIFICATE, IMEI_URI, IMPORTER, OPERATOR, PERMIT, ROOT, SCREEN_IMEI, SLOW, TAC, TIMEOUT, Server, Test, World, document, eventually, folder, imei,
+                     less, main, run, sqlite)
 
 PERMIT_COLUMNS = "id,importer,issued,exDate,number,certificate,manufacturer,model,country,quantity,price,currency\n"
 
@@ -15,13 +17,27 @@ def position_row(permit, number, quantity=10):
     return "%s,%s,2026-01-01,2035-01-01,%s,%s,Samsung,GT-P3100,KR,%s,4.50,UAH\n" % (permit, IMPORTER, number, CERTIFICATE, quantity)
 
 
+def micros(svtrid):
+    """Of a transaction id: when it was."""
+    digits = svtrid[-20:]
+    return calendar.timegm(time.strptime(digits[:14], "%Y%m%d%H%M%S")) * 1000000 + int(digits[14:])
+
+
 class Folder:
     """An account's folder, as the account sees it."""
 
-    def __init__(self, world, account):
-        self.path = os.path.join(world.server.dir, "files", account, "ftp")
-        self.queue = os.path.join(world.server.dir, "files", account, "queue")
+    def __init__(self, server, account):
+        self.path = os.path.join(server.dir, "files", account, "ftp")
+        self.queue = os.path.join(server.dir, "files", account, "queue")
         eventually(lambda: os.path.isdir(os.path.join(self.path, "out", "lists")), True)
+
+    def held(self, name, text):
+        """Put under its name, and the writer's file that is open still."""
+        part = os.path.join(self.path, "in", "upload.part")
+        f = open(part, "wb", buffering=0)
+        f.write(text if isinstance(text, bytes) else text.encode())
+        os.rename(part, os.path.join(self.path, "in", name))
+        return f
 
     def put(self, name, text):
         data = text if isinstance(text, bytes) else text.encode()
@@ -29,6 +45,9 @@ class Folder:
         with open(part, "wb") as f:
             f.write(data)
         os.rename(part, os.path.join(self.path, "in", name))
+
+    def waiting(self):
+        return sorted(os.listdir(os.path.join(self.path, "in")))
 
     def out(self, name):
         return os.path.join(self.path, "out", name)
@@ -63,7 +82,7 @@ class Files(Test):
 
     def of(self, account):
         if account not in self.folders:
-            self.folders[account] = Folder(self.world, account)
+            self.folders[account] = Folder(self.world.server, account)
         return self.folders[account]
 
     def codes(self, rows):
@@ -128,6 +147,25 @@ class Files(Test):
             self.assertIn(part, text)
         eventually(lambda: sum(len(os.listdir(f.queue)) for f in self.folders.values()), 0)
 
+    def test_1_half_a_base_is_no_delivery(self):
+        """A table that cannot be read to its end is refused whole: those in the other half would have gone."""
+        text = '<records xmlns="urn:ceir:params:xml:ns:records-1.0" type="triplet">' + "".join(
+            "<triplet><imei>%s</imei><imsi>25501123%07d</imsi><msisdn>38050123%04d</msisdn></triplet>" % (imei(TAC, 5000 + n), n * 7919 % 10000000, n)
+            for n in range(5000)) + "</records>"
+        good, broken = io.BytesIO(), io.BytesIO()
+        for out, part in ((good, text), (broken, text[:len(text) // 2])):
+            with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+                z.writestr("base.xml", part)
+        before = sqlite(self.world.server, "SELECT count(*) FROM delivery")
+        operator = self.of("operator1")
+        operator.put("full-broken.zip", broken.getvalue())
+        rows = operator.answer("full-broken.zip")
+        self.assertEqual([r["code"] for r in rows], ["2001"], rows)
+        self.assertEqual(sqlite(self.world.server, "SELECT count(*) FROM delivery"), before)
+        # As it was meant.
+        operator.put("full-good.zip", good.getvalue())
+        self.assertEqual([r["code"] for r in operator.answer("full-good.zip")], ["1001"])
+
     def test_2_correct_and_send_again(self):
         customs, lea = self.of("customs1"), self.of("lea1")
         corrected = customs.text("permit-1.csv.rejects.csv").replace("many", "70")
@@ -182,7 +220,20 @@ class Files(Test):
         eventually(lambda: sum(n.startswith("check-taken.csv.0") for n in os.listdir(os.path.join(pos.path, "out"))), 1)
         self.assertEqual(self.codes(pos.answer("check-nul.csv")), [2005, 1000])
         self.assertEqual(self.codes(pos.answer("check-long.csv")), [2005, 1000])
-        self.assertEqual(sorted(os.listdir(where)), ["check-fifo.csv", "check-folder.csv", "check-link.csv"])
+        self.assertEqual(pos.waiting(), ["check-fifo.csv", "check-folder.csv", "check-link.csv"])
+
+    def test_4_written_under_its_name(self):
+        """A file that somebody has open for writing waits until they close it; the others do not wait for it."""
+        shop = self.of("tax1")
+        with shop.held("check-held.csv", "imei\n%s\n" % SCREEN_IMEI) as f:
+            # The second was looked at a second later than the first: in/ was gone through to its end meanwhile.
+            for name in ("check-1.csv", "check-2.csv"):
+                shop.put(name, "imei\n%s\n" % SCREEN_IMEI)
+                shop.answer(name)
+            self.assertEqual(shop.waiting(), ["check-held.csv"])
+            f.write(b"%s\n" % SCREEN_IMEI.encode())
+        self.assertEqual(len(shop.answer("check-held.csv")), 2)
+        self.assertEqual(shop.waiting(), [])
 
     def test_5_killed(self):
         """kill -9 in the middle of a long file and of an application: every row is done once, and answered with its transaction."""
@@ -247,7 +298,60 @@ class Files(Test):
         uk.put("watch-lang2.csv", "colour\n1\n")
         self.assertNotRegex(uk.text("watch-lang2.csv.answer.csv"), "[а-яі]")
 
-    def test_7_documented_types(self):
+    def copy_while_doing(self, n, round):
+        """A backup, begun and ended while rows of a file and documents of another were being done; how many were by then."""
+        lea, admin = self.of("lea1"), self.of("admin")
+        name = "stolen_list-copied%d.csv" % round
+        documents = "".join(document('<check><imei:check xmlns:imei="%s"><imei:name>%s</imei:name></imei:check></check>' % (IMEI_URI, SCREEN_IMEI),
+                                     "C-%d-%d" % (round, i)) for i in range(n // 4))
+        lea.put(name, "imei\n" + "".join("%s\n" % imei("35148820", 100000 * round + i) for i in range(n)))
+        admin.put("epp-copied%d.xml" % round, documents)
+        eventually(lambda: sum(e.name.endswith(".journal") and e.stat().st_size > 100 for f in (lea, admin) for e in os.scandir(f.queue)), 2)
+        copy = os.path.join(folder(), "copy")
+        run(os.path.join(ROOT, "docs", "examples", "backup.py"), self.world.server.dir, copy, check=0)
+        names = [os.listdir(os.path.join(copy, "files", a, "queue")) for a in ("lea1", "admin")]
+        return (copy, name) if all(len(list(n)) == 3 for n in names) else (copy, None)
+
+    def test_7_backup(self):
+        """What is in the queue, in in/ and in out/ is in the copy, and a server of the copy goes on with it: each row once."""
+        n, pos = less(10000, 2000), self.of("pos1")
+        waits = os.path.join(pos.path, "in", "check-waits.csv")
+        with open(waits + ".part", "w", encoding="ascii") as f:
+            f.write("imei\n%s\n" % SCREEN_IMEI)
+        os.utime(waits + ".part", (0, 0))
+        os.link(waits + ".part", os.path.join(pos.path, "other"))    # with two names it is not taken; its copy has one
+        os.rename(waits + ".part", waits)
+        pos.put("check-answered.csv", "imei\n%s\n" % SCREEN_IMEI)
+        pos.answer("check-answered.csv")
+        for round in range(1, 6):
+            copy, name = self.copy_while_doing(n, round)
+            if name:
+                break
+        self.assertTrue(name, "the files were done before the backup was")
+        server = Server(dir=copy, options=["files.still_s=0"], init=False)
+        try:
+            self.assertEqual(server.verify().returncode, 0)
+            before = sqlite(server, "SELECT count(*) FROM listing WHERE ground LIKE '%s row %%'" % name)[0][0]
+            lea, admin, shop = (Folder(server, a) for a in ("lea1", "admin", "pos1"))
+            rows = lea.answer(name)
+            self.assertLess(0, before)
+            self.assertEqual(self.codes(rows), [1000] * n)
+            self.assertEqual(sqlite(server, "SELECT count(*), count(DISTINCT imei) FROM listing WHERE ground LIKE '%s row %%'" % name), [(n, n)])
+            # Every answer is of a transaction that the copy knows.
+            done = {r[0] for r in sqlite(server, "SELECT at FROM audit WHERE object = 'listing' AND code = 1000")}
+            self.assertEqual([r["svTRID"] for r in rows if micros(r["svTRID"]) not in done], [])
+            text = admin.text("epp-copied%d.xml.answer.xml" % round)
+            self.assertEqual([text.count("<clTRID>C-%d-%d<" % (round, i)) for i in range(n // 4)], [1] * (n // 4))
+            self.assertEqual(self.codes(shop.answer("check-waits.csv")), [1000])
+            self.assertEqual(self.codes(shop.answer("check-answered.csv")), [1000])
+            lists = os.path.join(copy, "files", "operator1", "ftp", "out", "lists")
+            eventually(lambda: [os.stat(os.path.join(lists, i)).st_nlink for i in os.listdir(lists)][:1], [2])
+        finally:
+            server.stop()
+        self.assertEqual(server.verify().returncode, 0)
+        os.remove(os.path.join(pos.path, "other"))
+
+    def test_8_documented_types(self):
         with open(os.path.join(ROOT, "docs", "files.md"), encoding="utf-8") as f:
             page = f.read()
         begin, end = "<!-- begin of what ceird file-types prints -->\n", "<!-- end of what ceird file-types prints -->"
