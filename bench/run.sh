@@ -1,11 +1,13 @@
 #!/bin/bash
 # make bench: the figures of docs/performance.md. JSON lines on standard output, a table on standard error.
 #
-#   bench/run.sh [BUILD] [quick|full] [all|register|triplets]
+#   bench/run.sh [BUILD] [quick|full] [all|register|triplets|files]
 #
 # register: quick, a register of a million devices, about two minutes; full, after that fifty million, some fifteen minutes and 12 GB of disk.
 # triplets (bench/triplets.sh): quick, a country of two million, about five minutes; full, fifty million, then half a billion in the store by
 # itself, an hour and 40 GB.
+# files (bench/files.sh): tables of a million rows, files by the folder and by FTPS, lists and tables out; quick, of a register of a million, about two
+# minutes; full, of fifty million, some fifteen minutes and 10 GB. BENCH_ROWS and BENCH_DEVICES make it smaller.
 # Everything happens in a folder of its own below BENCH_DIR (/var/tmp: a disk, where /tmp may be memory) and is removed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,8 +19,8 @@ seconds=${BENCH_SECONDS:-5}
 million=1000000
 devices=$million
 case $level-$stage in
-quick-all | quick-register | quick-triplets | full-all | full-register | full-triplets) ;;
-*) echo "Usage: bench/run.sh [BUILD] [quick|full] [all|register|triplets]" >&2 && exit 2 ;;
+quick-all | quick-register | quick-triplets | quick-files | full-all | full-register | full-triplets | full-files) ;;
+*) echo "Usage: bench/run.sh [BUILD] [quick|full] [all|register|triplets|files]" >&2 && exit 2 ;;
 esac
 [ "$level" = quick ] || devices=$((50 * million))
 tacs=$((devices / 200000)) # bench/bench_population.c
@@ -26,6 +28,7 @@ tacs=$((devices / 200000)) # bench/bench_population.c
 scratch=$(mktemp -d "${BENCH_DIR:-/var/tmp}/ceir-bench.XXXXXX")
 data=$scratch/data
 pid=
+server_options=() # beyond those of every server here
 
 stop_server() {
 	[ -z "$pid" ] || kill "$pid" 2>/dev/null || true
@@ -54,12 +57,12 @@ emit() {
 	tee -a "$scratch/results"
 }
 
-# Starts the server, waits for its line `ready epp=ADDRESS http=ADDRESS`, and reports how long that took and what is held in memory then.
+# Starts the server, waits for its line `ready epp=ADDRESS http=ADDRESS ftps=ADDRESS`, and reports how long that took and what is held in memory then.
 start_server() {
 	local begun line
 	begun=$(now)
 	: >"$scratch/ready"
-	"$build/ceird" run "$data" -o epp.listen=127.0.0.1:0 -o http.listen=127.0.0.1:0 -o log.level=warn >"$scratch/ready" 2>>"$scratch/log" &
+	"$build/ceird" run "$data" -o epp.listen=127.0.0.1:0 -o http.listen=127.0.0.1:0 -o log.level=warn "${server_options[@]}" >"$scratch/ready" 2>>"$scratch/log" &
 	pid=$!
 	until line=$(grep '^ready ' "$scratch/ready"); do
 		kill -0 "$pid" 2>/dev/null || { cat "$scratch/log" >&2; exit 1; }
@@ -67,6 +70,7 @@ start_server() {
 	done
 	epp_port=$(sed -n 's/.* epp=[^ ]*:\([0-9]*\).*/\1/p' <<<"$line")
 	http_port=$(sed -n 's/.* http=[^ ]*:\([0-9]*\).*/\1/p' <<<"$line")
+	ftps_port=$(sed -n 's/.* ftps=[^ ]*:\([0-9]*\).*/\1/p' <<<"$line")
 	printf '{"name": "start", "params": {"devices": %d}, "seconds": %s, "database_bytes": %d, "server_rss_bytes": %d}\n' "$1" \
 		"$(since "$begun")" "$(database_bytes)" "$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status") * 1024))" |
 		emit
@@ -130,6 +134,14 @@ register_stage() {
 # shellcheck source=bench/triplets.sh
 . bench/triplets.sh
 
-[ "$stage" = triplets ] || register_stage
-[ "$stage" = register ] || triplet_stage
+# shellcheck source=bench/files.sh
+. bench/files.sh
+
+# runs STAGE: is it one of those asked for?
+runs() {
+	[ "$stage" = all ] || [ "$stage" = "$1" ]
+}
+if runs register; then register_stage; fi
+if runs triplets; then triplet_stage; fi
+if runs files; then file_stage; fi
 /usr/bin/python3 bench/table.py <"$scratch/results" >&2

@@ -72,7 +72,37 @@ def planted(line, params):
         params.get("precision", params.get("precision_of_sample", 0)))
 
 
-SENTENCES = {"engine-load": engine_load, "engine-size": engine_size, "engine-lookup": engine_lookup, "engine-scan": engine_scan, "deliver": deliver,
+def table(line, params):
+    own = "%.2f s of processor, %.0f MB" % (line["cpu_s"], line["rss_peak_bytes"] / 1e6)
+    if line["child_cpu_s"] or line["child_rss_peak_bytes"]:
+        own += "; ceir-table %.2f s, %.0f MB" % (line["child_cpu_s"], line["child_rss_peak_bytes"] / 1e6)
+    rate = "%.0f MB/s" % line["mb_s"] if line["unit"] == "bytes" else "%.0f rows/s" % line["rate"]
+    return "%s, %s: %s; %.1f MB; %s" % (params["file"], params["how"], rate, line["bytes"] / 1e6, own)
+
+
+def drop(line, params):
+    return "put in %.2f s (%.1f MB/s), from then to the answer %.2f s, from taken %.2f s; server %.2f s of processor" % (params["put_s"], params["put_mb_s"],
+        line["seconds"], params["taken_to_answer_s"], line["server_cpu_s"])
+
+
+def ftps_sessions(line, params):
+    return "%.1f sessions/s, a file each, %d times; p50 and p99 ms: login %.0f %.0f, upload %.0f %.0f, answer %.0f %.0f; %d logins again" % (
+        line["rate"], params["rounds"], params["login_p50_ms"], params["login_p99_ms"], params["upload_p50_ms"], params["upload_p99_ms"],
+        params["answer_p50_ms"], params["answer_p99_ms"], params["logins_again"])
+
+
+def out(line, params):
+    how = ", ".join("%s %s" % item for item in params.items())
+    return "%s: %.2f s, %.0f rows/s, %.1f MB; cat and fsync of it %.2f s: %.2f times that" % (how, line["seconds"], line["rate"], line["bytes"] / 1e6,
+        line["copy_s"], line["times_copy"])
+
+
+def amount(params):
+    return params.get("triplets", params.get("rows", params.get("sessions")))
+
+
+SENTENCES = {"table-read": table, "table-write": table, "table-limit": table, "table-unpack": table, "drop-folder": drop, "drop-ftps": drop,
+             "ftps-sessions": ftps_sessions, "white-list": out, "export": out, "engine-load": engine_load, "engine-size": engine_size, "engine-lookup": engine_lookup, "engine-scan": engine_scan, "deliver": deliver,
              "planted": planted}
 
 
@@ -82,7 +112,7 @@ def main():
         line = json.loads(text)
         line.setdefault("name", line.get("bench"))
         if line["name"] in SENTENCES:
-            print("%s %d: %s" % (line["name"], line["params"]["triplets"], SENTENCES[line["name"]](line, line["params"])))
+            print("%s %d: %s" % (line["name"], amount(line["params"]) or line["operations"], SENTENCES[line["name"]](line, line["params"])))
         elif "latency_us" in line and "rate" in line and "server_cpu_s" in line:
             load_row(line)
         elif line["name"] == "start":

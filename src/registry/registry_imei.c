@@ -79,6 +79,25 @@ struct device {
 	enum ceir_err err;
 };
 
+/* Texts of papers are in the arena of the command, so that the next device of the same answer can have them as they are. */
+static void take_papers(struct device *d, const struct device *before)
+{
+	d->registration = before->registration;
+	memcpy(d->app, before->app, sizeof d->app);
+	memcpy(d->importer, before->importer, sizeof d->importer);
+	memcpy(d->permit, before->permit, sizeof d->permit);
+	memcpy(d->position, before->position, sizeof d->position);
+	memcpy(d->certificate, before->certificate, sizeof d->certificate);
+	d->has_importer = before->has_importer;
+	d->has_position = before->has_position;
+}
+
+static bool same_papers(const struct device *d, const struct device *before)
+{
+	return before->registered && before->row.application == d->row.application && before->row.owner == d->row.owner
+		&& before->row.withdrawn == d->row.withdrawn;
+}
+
 static void load_papers(struct device *d)
 {
 	struct exec *x = d->x;
@@ -103,21 +122,32 @@ static void load_papers(struct device *d)
 		d->has_position = reg_find(x, &STORE_CERTIFICATE, d->position[POSITION_CERTIFICATE].s, d->certificate, &d->err);
 }
 
-static void load_device(struct device *d)
+static void load_tac(struct device *d, const struct device *before)
+{
+	if (before && before->has_tac && imei_tac(before->imei).n == imei_tac(d->imei).n) {
+		memcpy(d->tac, before->tac, sizeof d->tac);
+		d->has_tac = true;
+		return;
+	}
+	enum ceir_err err = store_get(d->x->db, &STORE_TAC, TAC_CODE, store_int(imei_tac(d->imei).n), d->x->arena, d->tac);
+	d->has_tac = err == CEIR_OK;
+	if (err && err != CEIR_ENOENT)
+		d->err = err;
+}
+
+static void load_device(struct device *d, const struct device *before)
 {
 	struct exec *x = d->x;
-	enum ceir_err err;
 
 	d->err = store_imei_get(x->db, d->imei, &d->row);
 	d->has_row = !d->err;
 	if (d->err)
 		return;
 	d->registered = d->row.application != 0;
-	err = store_get(x->db, &STORE_TAC, TAC_CODE, store_int(imei_tac(d->imei).n), x->arena, d->tac);
-	d->has_tac = err == CEIR_OK;
-	if (err && err != CEIR_ENOENT)
-		d->err = err;
-	else if (d->registered)
+	load_tac(d, before);
+	if (!d->err && d->registered && before && same_papers(d, before))
+		take_papers(d, before);
+	else if (!d->err && d->registered)
 		load_papers(d);
 }
 
@@ -235,7 +265,7 @@ static enum ceir_err add_tag(void *ctx, const struct store_val *row)
 static void put_tags(struct device *d)
 {
 	struct store_filter f = {TAG_IMEI, STORE_EQ, store_int((int64_t)d->imei.n)};
-	struct store_query q = {.table = &STORE_TAG, .filters = &f, .n_filters = 1};
+	struct store_query q = {.table = &STORE_TAG, .filters = &f, .n_filters = 1, .keep = true};
 
 	if (!d->err)
 		d->err = store_select(d->x->db, &q, add_tag, d);
@@ -258,7 +288,7 @@ static bool was_seen(struct exec *x, struct imei imei)
 	return seen;
 }
 
-enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node **out, bool *own)
+enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct device **before, struct reg_node **out, bool *own)
 {
 	struct device *d = arena_alloc(x->arena, sizeof *d);
 
@@ -267,7 +297,7 @@ enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node *
 	d->x = x;
 	d->imei = imei;
 	reg_list_init(&d->l);
-	load_device(d);
+	load_device(d, *before);
 	if (d->err == CEIR_ENOENT && x->s->who.role != REG_ROLE_IMPORTER && was_seen(x, imei))
 		d->err = CEIR_OK;
 	if (d->err)
@@ -287,6 +317,8 @@ enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node *
 		put_col(d, "crDate", d->app[APPLICATION_SUBMITTED_AT]);
 	}
 	*out = d->l.head;
+	if (!d->err)
+		*before = d;
 	return d->err;
 }
 
@@ -309,13 +341,14 @@ static bool key_imei(struct exec *x, struct imei *imei, enum ceir_err *err)
 enum ceir_err reg_imei_info(struct exec *x)
 {
 	struct imei imei;
+	struct device *before = NULL;
 	struct reg_node *nodes;
 	bool own;
 	enum ceir_err err;
 
 	if (!key_imei(x, &imei, &err))
 		return err;
-	err = reg_imei_nodes(x, imei, &nodes, &own);
+	err = reg_imei_nodes(x, imei, &before, &nodes, &own);
 	if (err == CEIR_ENOENT)
 		return reg_refuse(x, REG_NOT_FOUND, "name", x->c->key->text, N_("There is no such object"));
 	if (err)
@@ -473,7 +506,7 @@ static bool load_mine(struct exec *x, struct device *d, enum ceir_err *err)
 	d->x = x;
 	if (!key_imei(x, &d->imei, err))
 		return false;
-	load_device(d);
+	load_device(d, NULL);
 	*err = d->err;
 	if (*err == CEIR_ENOENT || (!*err && !d->registered))
 		*err = reg_refuse(x, REG_NOT_FOUND, "name", x->c->key->text, N_("No device is registered under this IMEI"));
@@ -679,7 +712,7 @@ enum ceir_err reg_imei_transfer(struct exec *x)
 
 	if (!key_imei(x, &d.imei, &err))
 		return err;
-	load_device(&d);
+	load_device(&d, NULL);
 	if (d.err == CEIR_ENOENT || (!d.err && (!d.registered || d.row.withdrawn)))
 		return reg_refuse(x, REG_NOT_FOUND, "name", x->c->key->text, N_("No device is registered under this IMEI"));
 	err = d.err ? d.err : last_transfer(x, device_key(&d), &p);

@@ -243,8 +243,12 @@ enum ceir_err reg_application_create(struct exec *x), reg_application_update(str
 enum ceir_err reg_application_info(struct exec *x);
 enum ceir_err reg_query_run(struct exec *x);
 enum ceir_err reg_poll(struct exec *x);
-/* One device's IMEI as imei:info shows it. CEIR_ENOENT: not in the register. */
-enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct reg_node **out, bool *own);
+struct device;
+/*
+ * One device's IMEI as imei:info shows it. CEIR_ENOENT: not in the register. *before: the one shown before it in this answer, whose papers are
+ * not read again when they are the same (a page of a thousand devices has few applications); NULL: none. This one takes its place.
+ */
+enum ceir_err reg_imei_nodes(struct exec *x, struct imei imei, struct device **before, struct reg_node **out, bool *own);
 
 /* ---- registry_login.c ---- */
 

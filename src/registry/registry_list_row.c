@@ -100,7 +100,7 @@ enum ceir_err reg_list_put(struct reg_list_make *m, uint64_t imei, uint64_t imsi
 		without_hyphens(d);
 	if (m->change)
 		fields[n++] = str_of(m->change);
-	fields[n++] = str_of(a);
+	fields[n++] = imei <= IMEI_MAX ? (struct str){a, IMEI_DIGITS - 1} : str_of(a);
 	if (kind == REG_LIST_GREY || kind == REG_LIST_EXCEPTIONS) {
 		fields[n++] = str_of(b);
 		fields[n++] = str_of(c);

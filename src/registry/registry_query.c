@@ -331,11 +331,12 @@ static enum ceir_err keep_imei(void *ctx, const struct store_imei *row)
 static enum ceir_err show_imeis(struct exec *x, struct reg_page *page, const struct imeis *l)
 {
 	bool importer = x->s->who.role == REG_ROLE_IMPORTER, own;
+	struct device *before = NULL;
 	enum ceir_err err = CEIR_OK;
 
 	/* Of an importer's application those devices that it handed over, or that somebody else registered since, are not its own. */
 	for (size_t i = 0; i < l->n && !err; i++) {
-		err = reg_imei_nodes(x, l->list[i], &page->items[page->n_items], &own);
+		err = reg_imei_nodes(x, l->list[i], &before, &page->items[page->n_items], &own);
 		page->n_items += !err && (own || !importer);
 	}
 	return err;

@@ -35,13 +35,27 @@ uint64_t triplet_malformed_key(struct str text)
 	return KEY_HASH | text_hash(text);
 }
 
+/* 14 digits, from both ends of their middle at the same time: whole lists print tens of millions of them. */
+static void print_imei(uint64_t n, char out[TRIPLET_IMEI_TEXT])
+{
+	uint32_t high = (uint32_t)(n / 10000000), low = (uint32_t)(n % 10000000);
+
+	for (unsigned i = 7; i-- > 0;) {
+		out[i] = (char)('0' + high % 10);
+		out[i + 7] = (char)('0' + low % 10);
+		high /= 10;
+		low /= 10;
+	}
+	out[14] = '\0';
+}
+
 void triplet_imei_print(uint64_t imei_key, char out[TRIPLET_IMEI_TEXT])
 {
 	unsigned digits = (unsigned)(imei_key >> NUMBER_BITS & 31);
 	unsigned long long n = imei_key & ((UINT64_C(1) << NUMBER_BITS) - 1);
 
 	if (!triplet_is_malformed(imei_key))
-		(void)snprintf(out, TRIPLET_IMEI_TEXT, "%014llu", (unsigned long long)imei_key);
+		print_imei(imei_key, out);
 	else if (imei_key & KEY_HASH || digits > MALFORMED_DIGITS_MAX)
 		(void)snprintf(out, TRIPLET_IMEI_TEXT, "#%015llx", (unsigned long long)(imei_key & HASH_MASK));
 	else

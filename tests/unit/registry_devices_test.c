@@ -615,6 +615,44 @@ static void restart_in_the_middle(void **state)
 		assert_verdict(pos, imei_text(TAC, first + i), "white", "registered");
 }
 
+/* ---- many at once ---- */
+
+/* A page shows each device as it is shown alone, whatever papers its neighbours have. */
+static void neighbours_in_a_page(void **state)
+{
+	static const char *const fields[] = {"status", "application", "permit", "price", "importer", "manufacturer", "state.reason"};
+	static char shown[4][CEIR_COUNT(fields)][64];
+	char imeis[4][16], rows[64], id[32];
+	struct reg_filter f = {STR("name"), REG_GE, {NULL, 0}};
+	struct reg_query q = {.filters = &f, .n_filters = 1, .limit = 4};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		keep(imeis[i], fresh());
+	permit("N-1", IMPORTER, 4, NULL);
+	permit("N-2", IMPORTER, 1, NULL);
+	/* The first, the third and the last are of one application; the last is withdrawn. */
+	snprintf(rows, sizeof rows, "%s, %s, %s", imeis[0], imeis[2], imeis[3]);
+	decided(importer, "permit=N-1; position=1", rows, id);
+	decided(importer, "permit=N-2; position=1", imeis[1], id);
+	assert_int_equal(remove_(importer, "imei", imeis[3], NULL), REG_DONE);
+	f.value = str_of(imeis[0]);
+	assert_int_equal(query(customs, "imei", &q), REG_DONE);
+	assert_int_equal(customs->reply.page->n_items, 4);
+	for (unsigned i = 0; i < 4; i++)
+		for (size_t k = 0; k < CEIR_COUNT(fields); k++)
+			snprintf(shown[i][k], sizeof shown[i][k], "%s", value_of(customs->reply.page->items[i], fields[k]));
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(info(customs, "imei", imeis[i]), REG_DONE);
+		for (size_t k = 0; k < CEIR_COUNT(fields); k++)
+			assert_string_equal(shown[i][k], value(customs, fields[k]));
+	}
+	assert_string_equal(shown[0][2], "N-1");
+	assert_string_equal(shown[1][2], "N-2");
+	assert_string_equal(shown[2][0], "registered");
+	assert_string_equal(shown[3][0], "withdrawn");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(the_screen), cmocka_unit_test(refusals_of_the_number),
@@ -624,7 +662,7 @@ int main(void)
 		cmocka_unit_test(registered_again_by_another), cmocka_unit_test(a_bad_tag_refuses_the_device),
 		cmocka_unit_test(partners_of_a_former_device), cmocka_unit_test(transferred),
 		cmocka_unit_test(handed_over_devices_leave_the_old_list), cmocka_unit_test(a_pending_transfer_ends_with_the_registration),
-		cmocka_unit_test(only_active_importers_gain_devices), cmocka_unit_test(papers_ripple), cmocka_unit_test(restart_in_the_middle)};
+		cmocka_unit_test(only_active_importers_gain_devices), cmocka_unit_test(papers_ripple), cmocka_unit_test(neighbours_in_a_page), cmocka_unit_test(restart_in_the_middle)};
 
 	return cmocka_run_group_tests(tests, make, destroy);
 }
