@@ -369,6 +369,15 @@ void reg_lists_close(struct registry *r);
 void reg_lists_due(struct registry *r, int64_t seq);
 enum ceir_err reg_list_info(struct exec *x), reg_list_update(struct exec *x), reg_list_query(struct exec *x);
 
+/* ---- registry_session.c ---- */
+
+/*
+ * Of a command that reads, x->db: given back before it waits for what may take long (a list that is made), and taken again behind that. It sees what is
+ * newest then. Nothing is left open by a take that fails.
+ */
+void reg_reader_give(struct exec *x);
+enum ceir_err reg_reader_take(struct exec *x) CEIR_MUST_USE;
+
 /* ---- registry_remote.c ---- */
 enum ceir_err reg_remote_create(struct exec *x), reg_remote_update(struct exec *x), reg_remote_delete(struct exec *x);
 /* The values of a remote's field that may repeat. */

@@ -221,6 +221,17 @@ static enum ceir_err info_file(struct exec *x, enum reg_list_kind kind, struct s
 	return make_file(x, &job);
 }
 
+/* A list takes seconds, and one is made at a time: whoever waits for his turn keeps no connection to the database from others meanwhile. */
+static enum ceir_err make_asked(struct exec *x, enum reg_list_kind kind, struct str code, int64_t *seq)
+{
+	reg_reader_give(x);
+	enum ceir_err err = reg_list_settled(x->r, seq);
+	if (!err)
+		err = info_file(x, kind, code, *seq);
+	enum ceir_err again = reg_reader_take(x);
+	return err ? err : again;
+}
+
 enum ceir_err reg_list_info(struct exec *x)
 {
 	enum reg_list_kind kind;
@@ -230,9 +241,7 @@ enum ceir_err reg_list_info(struct exec *x)
 
 	if (!kind_of(x, &kind, &err) || !operator_of(x, &code, &err))
 		return err;
-	err = x->c->list ? reg_list_settled(x->r, &seq) : store_change_last(x->db, &seq);
-	if (!err && x->c->list)
-		err = info_file(x, kind, code, seq);
+	err = x->c->list ? make_asked(x, kind, code, &seq) : store_change_last(x->db, &seq);
 	return err || reg_refused(x) ? err : info_nodes(x, kind, code, seq);
 }
 

@@ -371,18 +371,27 @@ static enum ceir_err run_reader(struct exec *x)
 		return session_verb(x);
 	/* imei:check asks the verdict table only; sightings need no snapshot and wait for the triplet store's journal. */
 	bool database = handler != reg_imei_check && handler != reg_triplet_create;
-	x->db = database ? store_reader(x->r->store) : NULL;
-	if (database && !x->db)
-		return CEIR_ESTORE;
-	enum ceir_err err = database ? store_snapshot_begin(x->db) : CEIR_OK;
-	if (!err) {
+	enum ceir_err err = database ? reg_reader_take(x) : CEIR_OK;
+
+	if (!err)
 		err = handler(x);
-		if (database)
-			store_snapshot_end(x->db);
-	}
 	if (database)
-		store_reader_done(x->r->store, x->db);
+		reg_reader_give(x);
 	return err;
+}
+
+void reg_reader_give(struct exec *x)
+{
+	if (x->db)
+		store_snapshot_end(x->db);
+	store_reader_done(x->r->store, x->db);
+	x->db = NULL;
+}
+
+enum ceir_err reg_reader_take(struct exec *x)
+{
+	x->db = store_reader(x->r->store);
+	return x->db ? store_snapshot_begin(x->db) : CEIR_ESTORE;
 }
 
 /* An answer that does not fit (out->max) is replaced by a failure; those before it in the buffer stay. */

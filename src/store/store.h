@@ -117,7 +117,10 @@ enum ceir_err store_open(const char *path, int64_t cache_bytes, struct store **o
 /* Executes what was submitted, then stops. No other call may run or follow. NULL is allowed. */
 void store_close(struct store *s);
 
-/* A reading connection, from a pool (waits while all are in use). NULL: memory, or the database cannot be opened. */
+/*
+ * A reading connection, from a pool. Waits while all are in use, unless this thread has one already; give it back on the thread that took it, and hold
+ * none while you wait for something else. NULL: memory, or the database cannot be opened.
+ */
 struct store_conn *store_reader(struct store *s);
 void store_reader_done(struct store *s, struct store_conn *c);
 /* A connection without a writer, read-only, for `ceird verify` beside a running server. */

@@ -566,13 +566,16 @@ void store_close_readonly(struct store_conn *c)
 	store_conn_close(c);
 }
 
+/* How many this thread holds. Who holds one already does not wait for another: all who hold one might, and none would be given back. */
+static _Thread_local int readers_held;
+
 struct store_conn *store_reader(struct store *s)
 {
 	struct store_conn *c = NULL;
 	bool open = false;
 
 	pthread_mutex_lock(&s->readers_lock);
-	while (!s->readers && s->n_readers == READERS_MAX)
+	while (!s->readers && s->n_readers >= READERS_MAX && readers_held <= 0)
 		pthread_cond_wait(&s->reader_free, &s->readers_lock);
 	if (s->readers) {
 		c = s->readers;
@@ -589,6 +592,7 @@ struct store_conn *store_reader(struct store *s)
 		pthread_mutex_unlock(&s->readers_lock);
 		return NULL;
 	}
+	readers_held++;
 	return c;
 }
 
@@ -596,9 +600,17 @@ void store_reader_done(struct store *s, struct store_conn *c)
 {
 	if (!c)
 		return;
+	readers_held--;
 	pthread_mutex_lock(&s->readers_lock);
-	c->next = s->readers;
-	s->readers = c;
+	bool keep = s->n_readers <= READERS_MAX;
+	if (keep) {
+		c->next = s->readers;
+		s->readers = c;
+	} else {
+		s->n_readers--;
+	}
 	pthread_cond_signal(&s->reader_free);
 	pthread_mutex_unlock(&s->readers_lock);
+	if (!keep)
+		store_conn_close(c);
 }

@@ -375,6 +375,18 @@ class Http(Operators):
         self.assertEqual(admin("/v1/lists/grey?operator=UA-MNO-1").status, 200)
         self.problem(self.op("/v1/lists/grey?operator=UA-MNO-2"), 403)
 
+    def test_more_lists_at_once_than_connections_to_the_database(self):
+        """One list is made at a time: those that wait for it keep nobody else waiting, nor each other for ever."""
+        self.op.applied(self.op.deliver(lines(300, 7100000), "kind=delta").json()["id"])
+        answers = []
+        ask = lambda since: answers.append(self.op("/v1/lists/%s?since=%d&format=xml" % (("grey", "black")[since % 2], since)).status)
+        threads = [threading.Thread(target=ask, args=(since,)) for since in range(24)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(answers, [200] * len(threads))
+
     def test_lists_for_importers_of_dirbs(self):
         """An importer that knows the files of DIRBS-Core and nothing of ours: it keeps its lists by the deltas, and has what the whole lists say."""
         out = folder()
