@@ -13,6 +13,7 @@
 #include "ftps/ftps.h"
 #include "http/http.h"
 #include "registry/registry.h"
+#include "remote/remote.h"
 
 /* Exit statuses: part of the contract with scripts and with systemd. */
 enum ceird_exit { CEIRD_DONE = 0, CEIRD_FAILED = 1, CEIRD_USAGE = 2 };
@@ -44,6 +45,7 @@ struct ceird_settings {
 	struct files_settings files;
 	const char *files_lang;          /* tag; looked for when the translations are loaded */
 	struct ftps_settings ftps;
+	struct remote_settings remote;
 	char cert[PATH_MAX], key[PATH_MAX], ca[PATH_MAX];
 	const char *locale;              /* empty: look for it */
 	bool log_json;

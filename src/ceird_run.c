@@ -1,5 +1,5 @@
 /*
- * ceird_run.c - the server's life: lock, settings, certificates, register, EPP, HTTP, FTPS, then signals until one says stop.
+ * ceird_run.c - the server's life: lock, settings, certificates, register, EPP, HTTP, files, remotes, FTPS, then signals until one says stop.
  *
  * The main thread does nothing but wait for signals; they are blocked before the first other thread begins, so that no
  * thread is ever interrupted. Everything else happens in the threads of the rooms.
@@ -31,6 +31,7 @@ struct run {
 	struct http_server *http; /* NULL: none */
 	struct files *files;      /* NULL: none */
 	struct ftps_server *ftps; /* NULL: none */
+	struct remotes *remotes;  /* NULL: none */
 	struct reg_stats last;   /* as of the last line of counters */
 	int64_t stats_at_us;
 };
@@ -160,6 +161,15 @@ static enum ceir_err run_start_ftps(struct run *r)
 	return err;
 }
 
+static enum ceir_err run_start_remotes(struct run *r)
+{
+	enum ceir_err err = remotes_new(&r->s.remote, r->registry, r->files, &r->remotes);
+
+	if (err != CEIR_OK)
+		log_error(ROOM, "cannot look after %s/remote: %s", r->args->dir, ceir_err_text(err));
+	return err;
+}
+
 /* Everything up to the listening socket. What was begun is taken down by run_stop() whether this succeeds or not. */
 static enum ceir_err run_start(struct run *r)
 {
@@ -191,6 +201,8 @@ static enum ceir_err run_start(struct run *r)
 		log_error(ROOM, "cannot listen on %s (http.listen): %s", s->http.listen, ceir_err_text(err));
 	if (err == CEIR_OK)
 		err = run_start_files(r);
+	if (err == CEIR_OK)
+		err = run_start_remotes(r);
 	return err != CEIR_OK ? err : run_start_ftps(r);
 }
 
@@ -199,6 +211,10 @@ static void run_stop(struct run *r)
 	if (r->ftps) {
 		ftps_server_stop(r->ftps);
 		ftps_server_free(r->ftps);
+	}
+	if (r->remotes) {
+		remotes_stop(r->remotes);
+		remotes_free(r->remotes);
 	}
 	if (r->files) {
 		files_stop(r->files);

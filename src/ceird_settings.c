@@ -78,6 +78,12 @@ const struct setting CEIRD_SETTINGS[] = {
 	{"files.max_files", SETTING_INT, "1000", 1, 1000000, "Files of one account that may wait to be done."},
 	{"files.ends_percent", SETTING_INT, "10", 1, 100, "Percent of what is listed that a file with a whole list may end, unless its name says force (docs/files.md)."},
 	{"files.lang", SETTING_TEXT, "en", 0, 0, "Language of the answers to files of accounts that have none of their own: en, uk."},
+	{"remote.ca", SETTING_TEXT, "", 0, 0,
+		"Certificates (PEM) of who may have signed those of FTPS servers with which files are exchanged, where a remote names none of its own; empty: "
+		"/etc/ssl/certs/ca-certificates.crt."},
+	{"remote.max", SETTING_INT, "64", 1, 4096, "FTPS servers served at once; each has a thread. Those above it are in the log, and wait."},
+	{"remote.timeout_s", SETTING_INT, "60", 1, 3600, "Seconds without a byte or an answer after which a transfer with an FTPS server is given up."},
+	{"remote.retry_s", SETTING_INT, "5", 1, 900, "Seconds after which what failed is tried again; twice as long after each failure more, up to 900."},
 	{"auth.max_failed_logins", SETTING_INT, "3", 1, 100,
 		"Failed logins after which a connection is closed, and after which an account is locked."},
 	{"auth.lock_s", SETTING_INT, "300", 0, 30 * DAY_S, "Seconds an account stays locked."},
@@ -237,6 +243,21 @@ static void settings_ftps(struct ceird_settings *s, const char *dir)
 	};
 }
 
+static void settings_remote(struct ceird_settings *s, const char *dir)
+{
+	const struct config *c = s->config;
+
+	s->remote = (struct remote_settings){
+		.dir = dir,
+		.ca = config_text(c, "remote.ca"),
+		.max = (unsigned)config_int(c, "remote.max"),
+		.timeout_s = (unsigned)config_int(c, "remote.timeout_s"),
+		.retry_s = (unsigned)config_int(c, "remote.retry_s"),
+		.lists_s = (unsigned)config_int(c, "lists.interval_s"),
+		.max_bytes = (uint64_t)config_int(c, "files.max_bytes"),
+	};
+}
+
 /* As many threads as the settings say, or as the processors that we may use. */
 static unsigned settings_threads(const struct config *c)
 {
@@ -287,6 +308,7 @@ static enum ceir_err settings_map(struct ceird_settings *s, const char *dir)
 	settings_http(s);
 	settings_files(s, dir);
 	settings_ftps(s, dir);
+	settings_remote(s, dir);
 	if (s->ftps.listen[0] != '\0' && !s->files_enabled) {
 		ceird_complain("ftps.listen: what is uploaded is done by the file face, and files.enabled is false");
 		return CEIR_EINVAL;

@@ -48,7 +48,7 @@ enum ceir_err files_home(struct files *f, struct str clid, char out[PATH_MAX]) C
 enum ceir_err files_uploaded(struct files *f, struct str clid, const char *name) CEIR_MUST_USE;
 /*
  * As files_uploaded(), of a file that lies elsewhere on the same file system and was fetched for the account: PATH is gone and in the queue as NAME,
- * or still there. Any name is taken that has no slash and does not begin with a point.
+ * or still there. Any name is taken that has no slash and does not begin with a point. Errors as there.
  */
 enum ceir_err files_put(struct files *f, struct str clid, const char *name, const char *path) CEIR_MUST_USE;
 

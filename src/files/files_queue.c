@@ -1,5 +1,5 @@
 /*
- * files_queue.c - from in/ into the queue, and out of it.
+ * files_queue.c - from in/ (or wherever it was fetched to) into the queue, and out of it.
  *
  * A file of the queue is SEQ.data; SEQ.name holds the name under which it came; SEQ.journal (files_rows.c) what has been answered; SEQ.ends
  * (files_full.c) what is to be ended. SEQ.name is durable before the rename that makes SEQ.data of in/NAME, and is removed after SEQ.data: a crash
@@ -181,14 +181,15 @@ static enum ceir_err move(int in, const char *name, int queue, const char *seq)
 	return fsync(queue) || fsync(in) ? failed() : CEIR_OK;
 }
 
-static enum ceir_err take(struct files *f, int in, int queue, const char *name)
+/* entry of the folder in is what is to be called name. */
+static enum ceir_err take(struct files *f, int in, const char *entry, int queue, const char *name)
 {
 	char seq[FILES_SEQ];
 	struct stat st;
 
-	if (fstatat(in, name, &st, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(in, entry, &st, AT_SYMLINK_NOFOLLOW))
 		return failed();
-	if (!is_taken(in, name, &st))
+	if (!is_taken(in, entry, &st))
 		return CEIR_EINVAL;
 	enum ceir_err err = check_room(f, queue, st.st_size);
 	if (err)
@@ -196,23 +197,50 @@ static enum ceir_err take(struct files *f, int in, int queue, const char *name)
 	next_seq(f, seq);
 	err = write_name(queue, seq, name);
 	if (!err)
-		err = move(in, name, queue, seq);
+		err = move(in, entry, queue, seq);
 	if (err && remove_entry(queue, seq, ".name"))
 		log_warn(FILES_ROOM, "a left-over of the queue cannot be removed; the next start does");
 	return err;
 }
 
+static bool is_name(const char *name)
+{
+	return name[0] && name[0] != '.' && !strchr(name, '/') && strlen(name) < FILES_NAME;
+}
+
 enum ceir_err files_uploaded(struct files *f, struct str clid, const char *name)
 {
-	if (!name[0] || name[0] == '.' || strchr(name, '/') || strlen(name) >= FILES_NAME)
+	if (!is_name(name))
 		return CEIR_EINVAL;
 	struct files_account *a = files_account_find(f, clid, STR(""));
 	if (!a)
 		return CEIR_EIO;
 	int in = files_open_folder(f, a, "ftp/in"), queue = in < 0 ? -1 : files_open_folder(f, a, "queue");
-	enum ceir_err err = queue < 0 ? failed() : take(f, in, queue, name);
+	enum ceir_err err = queue < 0 ? failed() : take(f, in, name, queue, name);
 	if (in >= 0)
 		close(in);
+	if (queue >= 0)
+		close(queue);
+	if (!err)
+		files_wake(f);
+	return err;
+}
+
+enum ceir_err files_put(struct files *f, struct str clid, const char *name, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+
+	if (!is_name(name) || !slash || slash == path || !slash[1] || (size_t)(slash - path) >= sizeof folder)
+		return CEIR_EINVAL;
+	snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+	struct files_account *a = files_account_find(f, clid, STR(""));
+	if (!a)
+		return CEIR_EIO;
+	int from = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), queue = from < 0 ? -1 : files_open_folder(f, a, "queue");
+	enum ceir_err err = queue < 0 ? failed() : take(f, from, slash + 1, queue, name);
+	if (from >= 0)
+		close(from);
 	if (queue >= 0)
 		close(queue);
 	if (!err)

@@ -8,7 +8,7 @@
  *   fetch     files over there, when they have not changed between two looks, are put into the account's queue, each once
  *
  * FTP over TLS (RFC 4217) by libcurl: TLS 1.2 or later on both channels, the server's certificate and name verified, always. A transfer that broke
- * off is gone on with (REST, APPE) where the server can. What fails is tried again after 5 seconds, then later each time, up to 15 minutes.
+ * off is gone on with (REST, APPE) where the server can. What fails is tried again after retry_s, then later each time, up to 15 minutes.
  * A crash at any moment loses no file, and takes no fetched file twice; a pushed one may be sent once more, with the same bytes under the same name.
  *
  * DIR/remote/ID/ holds what is under way. Threads: one for each active remote; functions below from the main thread.
@@ -25,6 +25,9 @@ struct remote_settings {
 	const char *ca;                  /* PEM file of who may sign certificates of servers that name no authority of their own; empty: Debian's bundle */
 	unsigned max;                    /* remotes served at once; more are in the log [64] */
 	unsigned timeout_s;              /* without a byte, or an answer, after which a transfer is given up [60] */
+	unsigned retry_s;                /* after a failure, at first [5] */
+	unsigned lists_s;                /* reg_settings.lists_s: files of one list are that far apart, at least; 0: a remote's interval_s */
+	uint64_t max_bytes;              /* files_settings.max_bytes: no larger file is fetched; 0: any */
 };
 
 struct remotes;

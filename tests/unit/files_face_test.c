@@ -265,6 +265,43 @@ static void test_quota(void **state)
 	settle_queue("customs");
 }
 
+/* What was fetched lies elsewhere, under a name of its own; it is gone from there when it is taken, and only then. */
+static void test_put(void **state)
+{
+	char from[512], link_to[512];
+
+	(void)state;
+	snprintf(from, sizeof from, "%s/fetched", w.dir);
+	snprintf(link_to, sizeof link_to, "%s/fetched-link", w.dir);
+	write_file(from, "imei\n" SCREEN_IMEI "\n");
+	static const char *const bad[] = {"", ".", "..", ".hidden", "a/b", "../x"};
+	for (size_t i = 0; i < CEIR_COUNT(bad); i++)
+		assert_int_equal(files_put(f, STR("pos"), bad[i], from), CEIR_EINVAL);
+	assert_int_equal(files_put(f, STR("pos"), "check-put.csv", "fetched"), CEIR_EINVAL);
+	assert_int_equal(files_put(f, STR("pos"), "check-put.csv", "/nowhere/fetched"), CEIR_ENOENT);
+	assert_int_equal(files_put(f, STR("pos"), "check-put.csv", path("pos", "ftp/in/not-there")), CEIR_ENOENT);
+	assert_int_equal(symlink(from, link_to), 0);
+	assert_int_equal(files_put(f, STR("pos"), "check-put.csv", link_to), CEIR_EINVAL);
+	assert_int_equal(unlink(link_to), 0);
+	assert_true(exists(from));
+
+	assert_int_equal(files_put(f, STR("pos"), "check-put.csv", from), CEIR_OK);
+	assert_false(exists(from));
+	assert_int_equal(lines(answered("pos", "check-put.csv.answer.csv")), 2);
+	settle_queue("pos");
+
+	stop();
+	settings.max_bytes = 5;
+	start();
+	write_file(from, "imei\n" SCREEN_IMEI "\n");
+	assert_int_equal(files_put(f, STR("pos"), "check-put.csv", from), CEIR_ELIMIT);
+	assert_true(exists(from));
+	assert_int_equal(unlink(from), 0);
+	stop();
+	settings.max_bytes = 0;
+	start();
+}
+
 /* A start removes what a crash before the rename left, and does what a crash after it left. */
 static void test_left_over(void **state)
 {
@@ -476,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_session_of),
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_quota),
+		cmocka_unit_test(test_put),
 		cmocka_unit_test(test_left_over),
 		cmocka_unit_test(test_each_row_once_after_a_crash),
 		cmocka_unit_test(test_application_once_after_a_crash),
