@@ -25,7 +25,7 @@ struct verify {
 	struct manifest manifest;
 	struct parts trees[TREES], staged;
 	uint64_t (*pairs[2])[2], (*scratch)[2];
-	size_t n_pairs[2];
+	size_t n_pairs[2], portion;    /* so many at a time */
 	uint64_t missing[2];
 };
 
@@ -98,7 +98,7 @@ static enum ceir_err put_pair(struct verify *v, unsigned which, uint64_t a, uint
 
 	to[0] = a;
 	to[1] = b;
-	return v->n_pairs[which] == PORTION ? check_portion(v, which) : CEIR_OK;
+	return v->n_pairs[which] == v->portion ? check_portion(v, which) : CEIR_OK;
 }
 
 static bool is_sound(const struct segment_cursor *c, unsigned i)
@@ -135,13 +135,27 @@ static enum ceir_err check_triplets(struct verify *v, const struct part *p)
 	return err;
 }
 
+/* A small store needs no room for a million. */
+static size_t portion_of(const struct parts *triplets)
+{
+	size_t n = 1;
+
+	for (size_t i = 0; i < triplets->n; i++) {
+		if (triplets->v[i]->info.rows >= PORTION - n)
+			return PORTION;
+		n += (size_t)triplets->v[i]->info.rows;
+	}
+	return n;
+}
+
 static enum ceir_err check_invariants(struct verify *v)
 {
 	enum ceir_err err = CEIR_OK;
 
+	v->portion = portion_of(&v->trees[TREE_TRIPLETS]);
 	for (unsigned i = 0; i < 2; i++)
-		v->pairs[i] = malloc(PORTION * sizeof(*v->pairs[i]));
-	v->scratch = malloc(PORTION * sizeof(*v->scratch));
+		v->pairs[i] = malloc(v->portion * sizeof(*v->pairs[i]));
+	v->scratch = malloc(v->portion * sizeof(*v->scratch));
 	if (!v->pairs[0] || !v->pairs[1] || !v->scratch)
 		err = CEIR_ENOMEM;
 	for (size_t i = 0; i < v->trees[TREE_TRIPLETS].n && !err; i++)

@@ -632,7 +632,8 @@ class Docs(Test):
             return out + self.differences(json.loads(body), answer.json())
         if answer.headers.get("content-type") == "application/xml" and xml_faults(answer.body):
             out.append(xml_faults(answer.body))
-        dateless = lambda text: re.sub(r"\d{4}-\d\d-\d\d(T[\d:.]+Z)?", "DATE", text).split()
+        # How far the change log had come is as volatile here as in the headers.
+        dateless = lambda text: re.sub(r"\d{4}-\d\d-\d\d(T[\d:.]+Z)?", "DATE", re.sub(r' (from|to)="\d+"', r' \1="N"', text)).split()
         have = answer.body.decode()
         return out if dateless(body) == dateless(have) else out + ["%r instead of %r" % (have, body)]
 

@@ -784,7 +784,7 @@ class Listings(Base):
 
     def test_scheduled_until(self):
         n = self.imeis(1)[0]
-        id = self.listing(imei=n, colour="black", since=self.time(3), until=self.time(6 + 2 * SLOW))
+        id = self.listing(imei=n, colour="black", since=self.time(3 + SLOW / 2), until=self.time(6 + 2 * SLOW))
         self.assertEqual(self.lea.info("listing", id).fields()["status"], "scheduled")
         self.assertEqual(self.operator.colour(n)[0], "unknown")
         eventually(lambda: self.operator.colour(n)[0], "black")

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "classify_world.h"
+#include "test_amount.h"
 
 static struct classify_change expected[WORLD_CHANGES], found[WORLD_CHANGES];
 
@@ -192,7 +193,7 @@ static void days_of_a_country(uint64_t seed, unsigned days)
 static void many_days_are_what_naive_says(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 3; seed++)
+	for (uint64_t seed = 1; seed <= TEST_AMOUNT(3, 1); seed++)
 		days_of_a_country(seed, 30);
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "exchange_table_world.h"
+#include "test_amount.h"
 #include "test_folder.h"
 #include "test_packing.h"
 

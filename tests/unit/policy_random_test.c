@@ -13,11 +13,13 @@
 
 #include "policy/policy.h"
 
+#include "test_amount.h"
+
 #define DAY_S 86400
 #define TODAY 20000
 #define NOW ((int64_t)TODAY * DAY_S + 7777)
 #define ROWS 40
-#define ROUNDS (CEIR_SANITIZED_ADDRESS ? 5000u : 20000u) /* each takes ten times as long */
+#define ROUNDS TEST_AMOUNT(20000u, 2000u)
 #define EPISODES 4
 
 struct world {

@@ -11,6 +11,7 @@
 
 #include "segment_rows.h"
 #include "segment_reseal.h"
+#include "test_amount.h"
 
 static char path[64];
 
@@ -191,7 +192,7 @@ static void honest_crcs_of_dishonest_bytes(void **state)
 	struct model m;
 	struct buf file;
 	file_make(&m, &file);
-	for (unsigned i = 0; i < 60000; i++) {
+	for (unsigned i = 0; i < TEST_AMOUNT(60000, 10000); i++) {
 		char *copy = malloc(file.n);
 		memcpy(copy, file.p, file.n);
 		for (unsigned k = 0; k <= random_below(3); k++) {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "segment_rows.h"
+#include "test_amount.h"
 
 #include "segment/segment_internal.h"
 
@@ -221,7 +222,7 @@ static void random_rows(void **state)
 {
 	(void)state;
 	static const size_t counts[] = {0, 1, 2, 7, 8, 9, 127, 128, 129, 256, 384, 1000, 5000};
-	for (unsigned i = 0; i < 260; i++) {
+	for (unsigned i = 0; i < TEST_AMOUNT(260, 104); i++) {
 		struct segment_schema schema;
 		struct model m;
 		random_schema(&schema);
@@ -238,8 +239,8 @@ static void many_rows(void **state)
 	for (unsigned i = 0; i < 8; i++) {
 		struct segment_schema schema = {.kind = 7, .columns = 5, .keys = 1 + i % 3, .extra = i == 3, .filter = i > 4};
 		struct model m;
-		model_make(&m, &schema, 150000);
-		round_trip(&m, 20000, 5000);
+		model_make(&m, &schema, TEST_AMOUNT(150000, 80000));
+		round_trip(&m, 20000, TEST_AMOUNT(5000, 500));
 		model_free(&m);
 	}
 }
@@ -359,11 +360,11 @@ static void hot_keys(void **state)
 		m.col[2][i] = i * 10;
 		m.col[3][i] = i % 3;
 	}
-	round_trip(&m, 7777, 20000);
+	round_trip(&m, 7777, TEST_AMOUNT(20000, 2000));
 	struct segment *s;
 	struct segment_cursor c = {.segment = NULL};
 	assert_int_equal(segment_open(path, &schema, &s), CEIR_OK);
-	for (size_t i = 0; i < n; i += 997)
+	for (size_t i = 0; i < n; i += TEST_AMOUNT(997, 9970))
 		for (unsigned n_key = 1; n_key <= 3; n_key++) {
 			const uint64_t key[3] = {m.col[0][i], m.col[1][i], m.col[2][i] + i % 2};
 			c.segment = NULL;
@@ -494,7 +495,7 @@ static void *reader(void *arg)
 {
 	struct segment_cursor c = {.segment = NULL};
 	uint64_t *bad = arg;
-	for (size_t i = 0; i < 20000; i++) {
+	for (size_t i = 0; i < TEST_AMOUNT(20000, 2000); i++) {
 		const size_t row = (i * 7919 + (size_t)arg) % shared.m->n;
 		const uint64_t key[2] = {shared.m->col[0][row], shared.m->col[1][row]};
 		const enum ceir_err err = i % 3 ? segment_find(&c, shared.s, key, 2) : segment_seek(&c, shared.s, key, 2);

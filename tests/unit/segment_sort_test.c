@@ -5,10 +5,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "segment/segment.h"
+
+#include "test_amount.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15u;
 
@@ -135,8 +138,16 @@ static void threads(void **state)
 	static const unsigned words[] = {0, 1, 2};
 	for (enum shape shape = 0; shape < SHAPES; shape++)
 		for (unsigned n = 2; n <= 3; n++)
-			sort_one(shape, 300000 + n, 32, words, shape == ALL_EQUAL ? 1 : 3, n);
+			sort_one(shape, TEST_AMOUNT(300000, 140000) + n, 32, words, shape == ALL_EQUAL ? 1 : 3, n);
 	sort_one(CLUSTERS, 70000, 24, words, 2, 100);
+}
+
+/* Of this thread: what others do on the machine does not count. */
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 /* A million records that differ only in the last word, and keys made to be dealt badly: no slower than the others, by far. */
@@ -155,9 +166,9 @@ static void nothing_is_quadratic(void **state)
 			records[i][2] = random64();
 			records[i][3] = i;
 		}
-		const int64_t begin_us = clock_mono_us();
+		const int64_t begin_us = cpu_us();
 		assert_int_equal(sort_records(records, scratch, n, sizeof *records, words, 3, 1), CEIR_OK);
-		took_us[hard] = clock_mono_us() - begin_us;
+		took_us[hard] = cpu_us() - begin_us;
 	}
 	for (size_t i = 1; i < n; i++)
 		assert_true(records[i - 1][0] < records[i][0] ||

