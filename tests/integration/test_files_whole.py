@@ -18,7 +18,7 @@ class Whole(Test):
         cls.world.close()
 
     def of(self, account):
-        return Folder(self.world, account)
+        return Folder(self.world.server, account)
 
     def codes(self, rows):
         return [int(r["code"]) for r in rows]

@@ -13,6 +13,8 @@ static int make(void **state)
 	for (unsigned role = 1; role < REG_ROLES; role++)
 		faces[role] = face_login(&w, accounts[role]);
 	struct face *customs = faces[REG_ROLE_CUSTOMS], *importer = faces[REG_ROLE_IMPORTER], *lea = faces[REG_ROLE_LEA];
+	char last[64] = "";
+
 	for (unsigned i = 0; i < 25; i++) {
 		char set[200];
 
@@ -22,6 +24,7 @@ static int make(void **state)
 		snprintf(set, sizeof set, "imei=%s; colour=black; reason=lost; ground=g%u", imei_text(TAC, 900 + i), i);
 		assert_int_equal(create(lea, "listing", set), REG_DONE);
 		assert_int_equal(apply(importer, NULL, "permit=" PERMIT "; position=1", imei_text(TAC, 800 + i)), REG_PENDING);
+		snprintf(last, sizeof last, "%s", value(importer, "id"));
 		snprintf(set, sizeof set, "id=MNO%02u; name=Operator %u; plmn=26%03u", i, i, i);
 		assert_int_equal(create(faces[REG_ROLE_ADMIN], "operator", set), REG_DONE);
 		snprintf(set, sizeof set, "from=38067%07u; operator=MNO%02u", 1000 - i, i);
@@ -31,6 +34,8 @@ static int make(void **state)
 		snprintf(set, sizeof set, "ground=g%u; graceDays=%u", i, i + 1);
 		assert_int_equal(create(faces[REG_ROLE_ADMIN], "policy", set), REG_DONE);
 	}
+	/* Devices are registered behind the answers, in the order of the applications. */
+	wait_done(importer, last);
 	return 0;
 }
 
