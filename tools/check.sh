@@ -66,17 +66,15 @@ print(*{os.path.relpath(f, dir) for t in tests for id in t["depends"] for f in f
 
 # build STAGE NICENESS: configures and builds.
 build() {
-	local dir CC options what again=
+	local dir CC options what again='' log=$checks/$1
 	plan "$1" || return
-	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$dir.options" 2>/dev/null)" != "${options[*]}" ]; then
+	if [ ! -f "$dir/build.ninja" ] || [ "$(cat "$log.options" 2>/dev/null)" != "${options[*]}" ]; then
 		[ ! -f "$dir/build.ninja" ] || again=--reconfigure
-		echo "meson setup $dir:"
-		meson setup $again "$dir" "${options[@]}" >"$dir.setup.log" 2>&1 || { cat "$dir.setup.log"; return 1; }
-		[ ${#options[@]} = 0 ] || echo "${options[*]}" >"$dir.options"
+		meson setup $again "$dir" "${options[@]}" >"$log.setup.log" 2>&1 || { cat "$log.setup.log"; return 1; }
+		[ ${#options[@]} = 0 ] || echo "${options[*]}" >"$log.options"
 	fi
-	echo "ninja -C $dir:"
 	# shellcheck disable=SC2046
-	nice -n "$2" ninja -C "$dir" $($what) >"$dir.ninja.log" 2>&1 || { grep -v '^\[' "$dir.ninja.log" | tail -60; return 1; }
+	nice -n "$2" ninja -C "$dir" $($what) >"$log.ninja.log" 2>&1 || { grep -v '^\[' "$log.ninja.log" | tail -60; return 1; }
 }
 
 # All stages are built in their order while tests run: most of these wait. The first is waited for; the others give way to the tests.

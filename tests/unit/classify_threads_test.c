@@ -16,8 +16,9 @@
 #include <cmocka.h>
 
 #include "classify_world.h"
+#include "test_amount.h"
 
-#define ROUNDS 25u
+#define ROUNDS TEST_AMOUNT(25u, 12u)
 #define NOTES 40u
 #define MARK_FIRST 500000u   /* IMEIs that only this test notes, under a TAC of their own */
 #define MARK_TAC 35999999u

@@ -11,6 +11,7 @@
 #include "exchange/exchange.h"
 #include "registry/registry_internal.h"
 #include "registry_world.h"
+#include "test_amount.h"
 
 static struct world w;
 
@@ -768,7 +769,7 @@ static void files_of_the_inbox_are_delivered(void **state)
 
 /* ---- all at once ---- */
 
-#define AT_ONCE 30
+#define AT_ONCE TEST_AMOUNT(30, 10)
 
 static void *deliver_at_once(void *arg)
 {

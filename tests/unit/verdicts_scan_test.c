@@ -15,6 +15,8 @@
 
 #include "verdicts/verdicts.h"
 
+#include "test_amount.h"
+
 static uint64_t random_state = 0x2545f4914f6cdd1du;
 
 static uint32_t random_below(uint32_t n)
@@ -255,7 +257,7 @@ static void tacs_that_have_a_verdict(void **state)
 /* ---- beside a writer ------------------------------------------------------------------------------------------------ */
 
 #define LIVE_TACS 40u
-#define ROUNDS 3000u
+#define ROUNDS TEST_AMOUNT(3000u, 1000u)
 
 static struct verdicts *table;
 static _Atomic uint32_t published; /* serial numbers below this are set in every TAC */
