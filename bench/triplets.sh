@@ -103,10 +103,10 @@ triplet_country() {
 	sleep 20 # the run that follows a change of TACs and operators is over
 }
 
-# Checks at 20,000 names a second, and sightings by a timetable at the same time, of which so many in a hundred are of known triplets.
+# Checks at 20,000 names a second, so many in a command, and sightings by a timetable at the same time, of which so many in a hundred are of known triplets.
 triplet_stream_beside_checks() {
-	local n=$1 rate=$2 known=$3 time=$4 first=$5 checks
-	load check --sessions 8 --depth 256 --rate 20000 --devices $million --seconds "$time" &
+	local n=$1 rate=$2 known=$3 time=$4 first=$5 names=$6 checks
+	load check --sessions 8 --depth 256 --names "$names" --rate $((20000 / names)) --devices $million --seconds "$time" &
 	checks=$!
 	triplets stream --triplets "$n" --batch 1000 --connections 4 --rate "$rate" --known "$known" --seconds "$time" --first "$first"
 	wait "$checks"
@@ -132,8 +132,8 @@ triplet_server() {
 	triplets stream --triplets "$n" --batch 1000 --connections 4 --seconds "$seconds"
 	triplets stream --triplets "$n" --batch 5000 --connections 2 --seconds "$seconds" --first $((200 * million))
 	triplets stream --triplets "$n" --batch 5000 --connections 2 --seconds "$seconds" --first $((300 * million)) --known 99
-	triplet_stream_beside_checks "$n" 50000 90 "$seconds" $((400 * million))
-	triplet_stream_beside_checks "$n" 250000 99 "$stream_seconds" $((500 * million))
+	triplet_stream_beside_checks "$n" 50000 90 "$seconds" $((400 * million)) 1
+	triplet_stream_beside_checks "$n" 250000 99 "$stream_seconds" $((500 * million)) 10
 	stop_server
 	begun=$(now)
 	"$build/ceird" verify "$data" >"$scratch/verify" || { cat "$scratch/verify" >&2; exit 1; }
