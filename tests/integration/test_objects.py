@@ -740,14 +740,14 @@ class Remotes(Base):
     def test_life(self):
         s = self.admin
         self.assertTrue(self.avail(s, "remote", "r-1"))
-        r = self.code(s.create("remote", self.good("r-1", port=2121, ca=self.ca(), listsTo="/lists", fetchFrom="/out", answersTo="/answers",
+        r = self.code(s.create("remote", self.good("r-1", port=2121, status="suspended", ca=self.ca(), listsTo="/lists", fetchFrom="/out", answersTo="/answers",
                                                     list=["black", "white"], keep="yes", interval=30)), 1000)
         self.assertEqual(r.fields()["id"], "r-1")
         self.assertFalse(self.avail(s, "remote", "r-1"))
         f = self.operator.info("remote", "r-1").fields()
         want = {"account": "operator1", "host": "ftp.example.org", "port": "2121", "tls": "explicit", "user": "ceir", "listsTo": "/lists",
                 "answersTo": "/answers", "fetchFrom": "/out", "list": ["black", "white"], "format": "csv", "packing": "zstd", "keep": "yes",
-                "interval": "30", "status": "active", "failures": "0", "crID": "admin"}
+                "interval": "30", "status": "suspended", "failures": "0", "crID": "admin"}
         self.assertEqual({k: f.get(k) for k in want}, want)
         # As XML hands it on, line ends are spaces; out comes PEM again.
         self.assertEqual(f["ca"].strip(), self.ca().strip())

@@ -296,7 +296,7 @@ class Rights(Test):
         return s.delete(obj, r.fields()["id"], extra=ground)
 
     def state(self):
-        """All that the register holds, but for the audit log and the times of logins."""
+        """All that the register holds, but for the audit log, the times of logins and what the server's own tries at remotes came to."""
         admin = self.session("admin")
         out = {}
         for obj in OBJECTS:
@@ -305,6 +305,7 @@ class Rights(Test):
                 out[obj] = s.all(obj, limit=1000)
         out["golden"] = checks(self.code(admin.check("golden", *[imei(TAC, 860000 + n) for n in range(200)]), 1000))
         out["account"] = [{k: v for k, v in a.items() if k != "lastLogin"} for a in admin.all("account")]
+        out["remote"] = [{k: v for k, v in r.items() if k not in ("failures", "failed", "error")} for r in out["remote"]]
         return out
 
     def test_1_refusals(self):
